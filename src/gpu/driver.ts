@@ -12,5 +12,5 @@ export function reexecWithDriver(): never {
   if (!driver) throw new Error('reexecWithDriver: a cached driver must be there and not yet in use, got none');
   if (!process.execve) throw new Error(`reexecWithDriver: Node must have process.execve, got ${process.version}`);
   const args = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  process.execve(process.execPath, args, { ...process.env, ...driver });
+  return process.execve(process.execPath, args, { ...process.env, ...driver });
 }
