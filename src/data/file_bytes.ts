@@ -1,0 +1,68 @@
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** One call of the operating system moves at most this much, so files beyond 2 GiB work too. */
+const CHUNK = 2 ** 30;
+
+/** The whole file; unlike readFileSync, also beyond 2 GiB, in a buffer of its own. */
+export function readBytes(path: string): Uint8Array<ArrayBuffer> {
+  const file = open(path);
+  try {
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw new Error(`Cannot read "${path}": it is not a file`);
+    const bytes = new Uint8Array(stat.size);
+    let at = 0;
+    while (at < bytes.length) {
+      const got = readSync(file, bytes, at, Math.min(CHUNK, bytes.length - at), null);
+      if (got === 0) throw new Error(`Cannot read "${path}": it ended at byte ${at} of ${bytes.length}`);
+      at += got;
+    }
+    return bytes;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`Cannot read "${path}": ${code === 'ENOENT' ? 'there is no such file' : message}`,
+      { cause: error });
+  }
+}
+
+/** Writes `<path>.tmp`, has the disk hold it, and renames: `path` is never seen half-written. */
+export function writeBytes(path: string, chunks: Iterable<Uint8Array>): void {
+  const temporary = `${path}.tmp`;
+  const file = openSync(temporary, 'w');
+  try {
+    try {
+      for (const chunk of chunks) writeAll(file, chunk);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+function writeAll(file: number, chunk: Uint8Array): void {
+  for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at, Math.min(CHUNK, chunk.length - at));
+}
+
+/** The rename itself survives a power cut only once the directory is on disk. */
+function syncDirectory(path: string): void {
+  if (process.platform === 'win32') return; // Windows opens no directory as a file
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
