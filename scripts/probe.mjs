@@ -1,6 +1,9 @@
 // Says on one line of JSON which WebGPU adapter this process gets; `null` for none. A driver that
 // crashes takes this process with it, and not the one that asked.
-import { create } from 'webgpu';
+const { create } = await import('webgpu').catch((error) => {
+  process.stdout.write(`${JSON.stringify({ error: error.message.split('\n')[0] })}\n`);
+  process.exit(0);
+});
 
 const gpu = create([]);      // must outlive the adapter: Dawn's instance is collected with it
 const adapter = await gpu.requestAdapter();
