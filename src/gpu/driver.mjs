@@ -35,7 +35,7 @@ export function driverEnvironment(env = process.env) {
   return null;
 }
 
-/** The description that Vulkan's loader reads: `<root>/usr/share/vulkan/icd.d/*.json` of the software driver. */
+/** The description of the software driver that Vulkan's loader reads, or null where there is none. */
 export function icdFile(root) {
   const folder = join(root, 'usr/share/vulkan/icd.d');
   if (!existsSync(folder)) return null;

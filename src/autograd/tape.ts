@@ -1,0 +1,107 @@
+import { dispatch, tracing, type Program } from '../gpu/program.ts';
+import { size } from './shape.ts';
+import { empty, makeTensor, type Tensor } from './tensor.ts';
+
+/** Gradients of an op's inputs, in their order, out of those of its outputs; null where there is none. */
+export type Backward<Outputs> = (dy: Outputs) => readonly (Tensor | null)[];
+
+type Entry = {
+  readonly op: string;
+  readonly scopes: readonly string[];
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly backward: Backward<readonly (Tensor | null)[]>;
+};
+
+const tapes = new WeakMap<Program, Entry[]>();
+let paused = 0;
+
+/**
+ * Puts an op with one output on the tape, if anything upstream of it is trainable.
+ *
+ * @returns `output`, marked as needing a gradient where it does
+ */
+export function record(op: string, inputs: readonly Tensor[], output: Tensor, backward: Backward<Tensor>): Tensor {
+  return recordMany(op, inputs, [output], ([dy]) => backward(dy!))[0]!;
+}
+
+/** As `record`, for several outputs: `backward` gets null for an output that the loss does not depend on. */
+export function recordMany(
+  op: string, inputs: readonly Tensor[], outputs: readonly Tensor[], backward: Backward<readonly (Tensor | null)[]>,
+): Tensor[] {
+  const needed = paused === 0 && inputs.some(({ requiresGrad }) => requiresGrad);
+  if (!needed) return outputs.map((output) => makeTensor(output.shape, output.storage, false, output.dtype));
+  const marked = outputs.map((output) => makeTensor(output.shape, output.storage, true, output.dtype));
+  const { scopes } = tracing(op);
+  tapeOf(tracing(op)).push({ op, scopes: [...scopes], inputs, outputs: marked, backward });
+  return marked;
+}
+
+/** Runs `body` without recording: nothing in it gets a gradient. */
+export function withoutGrad<T>(body: () => T): T {
+  paused += 1;
+  try {
+    return body();
+  } finally {
+    paused -= 1;
+  }
+}
+
+/** The gradients that a backward pass found, by tensor. */
+export type Gradients = { get(tensor: Tensor): Tensor | null };
+
+/**
+ * Plays the tape back once and empties it.
+ *
+ * @param seeds outputs with the gradient that each starts from; a loss [] without one starts from 1
+ */
+export function backward(seeds: readonly (readonly [Tensor, Tensor | null])[]): Gradients {
+  const program = tracing('backward');
+  const tape = tapeOf(program);
+  const gradients = new Map<Tensor, Tensor>();
+  for (const [output, dy] of seeds) addGradient(gradients, output, dy ?? ones(output));
+  for (let entry = tape.pop(); entry; entry = tape.pop()) {
+    const dys = entry.outputs.map((output) => gradients.get(output) ?? null);
+    if (dys.every((dy) => dy === null)) continue;
+    for (const output of entry.outputs) gradients.delete(output);
+    const { inputs, backward: play, op, scopes } = entry;
+    const outer = program.scopes.splice(0, program.scopes.length, ...scopes);
+    const dxs = play(dys);
+    inputs.forEach((x, i) => {
+      const dx = dxs[i];
+      if (!dx || !x.requiresGrad) return;
+      if (size(dx.shape) !== size(x.shape)) {
+        throw new Error(`${op}: the gradient of input ${i} must be [${x.shape.join(', ')}], got [${dx.shape.join(', ')}]`);
+      }
+      addGradient(gradients, x, dx);
+    });
+    program.scopes.splice(0, program.scopes.length, ...outer);
+  }
+  return { get: (tensor) => gradients.get(tensor) ?? null };
+}
+
+// the one place where gradients of a tensor with several uses are summed
+function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): void {
+  const known = gradients.get(x);
+  if (!known) {
+    gradients.set(x, makeTensor(x.shape, dx.storage));
+    return;
+  }
+  const sum = empty(x.shape, 'gradient sum');
+  const count = size(x.shape);
+  dispatch('elementwise/add', { a: known, b: dx, y: sum }, { threads: Math.ceil(count / 4), params: { count }, flops: count });
+  gradients.set(x, sum);
+}
+
+function ones(like: Tensor): Tensor {
+  const dy = empty(like.shape, 'loss gradient');
+  const count = size(like.shape);
+  dispatch('elementwise/fill', { y: dy }, { threads: Math.ceil(count / 4), params: { count, value: 1 } });
+  return dy;
+}
+
+function tapeOf(program: Program): Entry[] {
+  let tape = tapes.get(program);
+  if (!tape) tapes.set(program, tape = []);
+  return tape;
+}

@@ -1,0 +1,72 @@
+import type { Gpu } from '../gpu/device.ts';
+import { transient } from '../gpu/program.ts';
+import { createStorage, type Storage } from '../gpu/storage.ts';
+import type { Range } from '../gpu/memory.ts';
+import { upload } from '../gpu/transfer.ts';
+import { size, type Shape } from './shape.ts';
+
+export type Dtype = 'f32' | 'u32';
+
+/** A shape over bytes of the device, row-major. Ops make new ones; none changes. */
+export type Tensor = {
+  readonly shape: Shape;
+  readonly dtype: Dtype;
+  readonly storage: Storage;
+  readonly requiresGrad: boolean;
+  /** Bytes of the elements, without padding. */
+  readonly bytes: number;
+};
+
+export function makeTensor(shape: Shape, storage: Storage, requiresGrad = false, dtype: Dtype = 'f32'): Tensor {
+  return { shape, dtype, storage, requiresGrad, bytes: 4 * size(shape) };
+}
+
+/** A tensor of the program being traced, without content. */
+export function empty(shape: Shape, label = 'tensor', dtype: Dtype = 'f32'): Tensor {
+  return makeTensor(shape, transient(`${label} [${shape.join(', ')}]`, 4 * size(shape)), false, dtype);
+}
+
+/** The same bytes under another shape of as many elements, outside of the tape (see `reshape` of the ops). */
+export function viewAs(x: Tensor, shape: Shape, requiresGrad = x.requiresGrad): Tensor {
+  if (size(shape) !== size(x.shape)) {
+    throw new Error(`reshape: [${shape.join(', ')}] must hold ${size(x.shape)} elements, as [${x.shape.join(', ')}] does`);
+  }
+  return makeTensor(shape, x.storage, requiresGrad, x.dtype);
+}
+
+/** A tensor that outlives programs, in memory of its own, zero where no data is given. Freed by `release`. */
+export function lasting(gpu: Gpu, label: string, shape: Shape, data?: ArrayLike<number>, dtype: Dtype = 'f32'): Tensor {
+  const buffer = gpu.memory.alloc(label, 4 * size(shape));
+  const tensor = makeTensor(shape, createStorage(label, 4 * size(shape), { buffer, offset: 0 }), false, dtype);
+  if (data) write(gpu, tensor, data);
+  return tensor;
+}
+
+/** A tensor over a given range of the device, which someone else owns. */
+export function placed(label: string, shape: Shape, place: Range, requiresGrad: boolean): Tensor {
+  return makeTensor(shape, createStorage(label, 4 * size(shape), place), requiresGrad);
+}
+
+/** Copies host values into a lasting tensor. */
+export function write(gpu: Gpu, tensor: Tensor, data: ArrayLike<number>): void {
+  const { place, label } = tensor.storage;
+  if (!place) throw new Error(`write: "${label}" must be a lasting tensor`);
+  if (data.length !== size(tensor.shape)) {
+    throw new Error(`write: "${label}" must get ${size(tensor.shape)} values for [${tensor.shape.join(', ')}], got ${data.length}`);
+  }
+  const typed = tensor.dtype === 'u32'
+    ? (data instanceof Uint32Array ? data : Uint32Array.from(data))
+    : (data instanceof Float32Array ? data : Float32Array.from(data));
+  upload(gpu, place, typed);
+}
+
+/** Frees a lasting tensor's memory. */
+export function release(gpu: Gpu, tensor: Tensor): void {
+  if (!tensor.storage.place) throw new Error(`release: "${tensor.storage.label}" must be a lasting tensor`);
+  gpu.memory.free(tensor.storage.place.buffer);
+}
+
+/** The same tensor, marked as one that the loss is differentiated by. */
+export function trainable(tensor: Tensor): Tensor {
+  return { ...tensor, requiresGrad: true };
+}

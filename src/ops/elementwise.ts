@@ -1,0 +1,40 @@
+import { expectShape, size } from '../autograd/shape.ts';
+import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
+import { record } from '../autograd/tape.ts';
+import { dispatch } from '../gpu/program.ts';
+import type { Shape } from '../autograd/shape.ts';
+
+type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
+
+function each(entry: string, inputs: Inputs, value = 0): Tensor {
+  const y = empty(inputs.a.shape, entry);
+  const count = size(y.shape);
+  dispatch(`elementwise/${entry}`, { ...inputs, y }, { threads: Math.ceil(count / 4), params: { count, value } });
+  return y;
+}
+
+/** y = a + b, of equal shapes. */
+export function add(a: Tensor, b: Tensor): Tensor {
+  expectShape('add', 'b', b.shape, a.shape);
+  return record('add', [a, b], each('add', { a, b }), (dy) => [dy, dy]);
+}
+
+/** y = factor · x. */
+export function scale(x: Tensor, factor: number): Tensor {
+  return record('scale', [x], each('scale', { a: x }, factor), (dy) => [each('scale', { a: dy }, factor)]);
+}
+
+/** The exact GELU, x · Φ(x), of any shape. */
+export function gelu(x: Tensor): Tensor {
+  return record('gelu', [x], each('gelu', { a: x }), (dy) => [each('gelu_backward', { a: x, b: dy })]);
+}
+
+/** max(x, 0), of any shape; its derivative at 0 is 0. */
+export function relu(x: Tensor): Tensor {
+  return record('relu', [x], each('relu', { a: x }), (dy) => [each('relu_backward', { a: x, b: dy })]);
+}
+
+/** The same elements under another shape; copies nothing. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  return record('reshape', [x], viewAs(x, shape), (dy) => [viewAs(dy, x.shape)]);
+}
