@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { resizeCubic, resizeNearest } from '../../src/data/resample.ts';
+import { channelsOf, makeField } from '../../src/data/sample.ts';
+import type { DataTask, Field, Sample } from '../../src/data/sample.ts';
+import * as transforms from '../../src/data/transforms.ts';
+import { goldenData, maxDifference } from '../support/golden_data.ts';
+
+type Step = {
+  name: string; input: string; transform: string;
+  flipped?: boolean; rot?: number; scale?: number; resolution?: number | [number, number]; size?: number;
+};
+const { steps } = JSON.parse(readFileSync('test/fixtures/data/transforms.json', 'utf8')) as { steps: Step[] };
+const golden = goldenData('test/fixtures/data/transforms.safetensors');
+
+/** What a step of the release came from or led to, by its name in the file. */
+function goldenSample(name: string): Sample {
+  const fields = new Map(golden.under(name).map(([field, tensor]) =>
+    [field, makeField(tensor.shape[0]!, tensor.shape[1]!, tensor.data)] as const));
+  const image = fields.get('image') ?? makeField(1, 1, [0, 0, 0]);
+  fields.delete('image');
+  return { id: name, size: [image.height, image.width], image, labels: fields as Map<DataTask, Field> };
+}
+
+function run(step: Step, sample: Sample): Sample {
+  switch (step.transform) {
+    case 'RandomHorizontalFlip': return transforms.flip(sample);
+    case 'ScaleNRotate': return transforms.scaleRotate(sample, step.rot!, step.scale!);
+    case 'FixedResize': return transforms.fixedResize(sample, ...(step.resolution as [number, number]));
+    case 'AddIgnoreRegions': return transforms.ignoreRegions(sample);
+    default: throw new Error(`no transform "${step.transform}"`);
+  }
+}
+
+const local = steps.filter(({ transform }) => /Flip|ScaleN|FixedResize$|Ignore/.test(transform));
+
+describe.each(local)('$transform as $name', (step) => {
+  const got = run(step, goldenSample(step.input));
+  const want = goldenSample(step.name);
+  test.each([...want.labels.keys()])('repeats %s of the release', (task) => {
+    const bound = task === 'normals' ? 1e-5 : task === 'depth' ? 1e-6 : 0;
+    expect(maxDifference(got.labels.get(task)!.data, want.labels.get(task)!.data)).toBeLessThanOrEqual(bound);
+  });
+  test('repeats the image of the release', () => {
+    expect(maxDifference(got.image.data, want.image.data)).toBeLessThanOrEqual(1e-3);
+  });
+});
+
+const chains = steps.filter(({ name }) => /chain$/.test(name));
+
+test.each(chains)('prepare(), writeImage() and writeLabel() repeat $name', (step) => {
+  const augmentation = step.rot === undefined ? undefined : { flip: step.flipped!, degrees: step.rot, scale: step.scale! };
+  const { image, labels } = transforms.prepare(goldenSample(step.input), step.size!, augmentation);
+  for (const [field, { data }] of golden.under(step.name)) {
+    const out = new Float32Array(data.length);
+    if (field === 'image') {
+      transforms.writeImage(image, out, 'wrap');
+      expect(differentLevels(out, Float32Array.from(data))).toBeLessThanOrEqual(step.rot === undefined ? 1 : 4);
+    } else {
+      transforms.writeLabel(labels.get(field as DataTask)!, out);
+      expect(out.length).toBe(channelsOf(field as DataTask) * step.size! ** 2);
+      expect(maxDifference(out, data)).toBeLessThanOrEqual(field === 'normals' || field === 'depth' ? 1e-5 : 0);
+    }
+  }
+});
+
+/** How many normalised values differ; one that rounding put on the other side of a whole level may. */
+function differentLevels(got: Float32Array, want: Float32Array): number {
+  return got.filter((value, i) => Math.abs(value - want[i]!) > 1e-6).length;
+}
+
+test('writeImage() clamps what the bicubic kernel overshoots, or wraps it as the release does', () => {
+  const image = makeField(1, 2, [-3.2, 260.4, 128.9, 0, 255, 254.999]);
+  const levels = (overshoot: transforms.Overshoot): number[] => {
+    const out = new Float32Array(6);
+    transforms.writeImage(image, out, overshoot);
+    const [mean, std] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+    return [...out].map((value, i) => Math.round((value * std[i >> 1]! + mean[i >> 1]!) * 255) + 0);
+  };
+  expect(levels('clamp')).toEqual([0, 0, 255, 255, 128, 254]);
+  expect(levels('wrap')).toEqual([253, 0, 4, 255, 128, 254]);
+});
+
+test('drawAugmentation() spans the ranges of the release', () => {
+  expect(transforms.drawAugmentation('pascal', [0.49, 0, 0])).toEqual({ flip: true, degrees: -20, scale: 0.75 });
+  expect(transforms.drawAugmentation('pascal', [0.5, 0.75, 0.5])).toEqual({ flip: false, degrees: 10, scale: 1 });
+  const scales = [0, 0.34, 0.67, 0.999].map((u) => transforms.drawAugmentation('nyud', [0, 0.3, u]).scale);
+  expect(scales).toEqual([1, 1.2, 1.5, 1.5]);
+  expect(transforms.drawAugmentation('nyud', [0, 0.3, 0]).degrees).toBe(0);
+});
+
+test('resizeCubic() and resizeNearest() give the worked examples', () => {
+  const row = makeField(1, 4, [0, 10, 20, 40]);
+  expect([...resizeNearest(row, 1, 6).data]).toEqual([0, 0, 10, 20, 20, 40]);
+  const six = [-0.8680552, 4.0625, 11.9560188, 17.0022976, 30.9375, 41.7361069];
+  expect(maxDifference(resizeCubic(row, 1, 6).data, six)).toBeLessThan(1e-5);
+  expect(maxDifference(resizeCubic(row, 1, 3).data, [1.2615746, 14.0625, 37.3032427])).toBeLessThan(1e-5);
+  const edge = resizeCubic(makeField(1, 8, [0, 0, 0, 0, 255, 255, 255, 255]), 1, 12).data;
+  expect(Math.min(...edge)).toBeCloseTo(-23.9062, 3);
+  expect(Math.max(...edge)).toBeCloseTo(278.9062, 3);
+});
+
+test('resizeCubic() and resizeNearest() repeat whole pictures of the release', () => {
+  const field = (name: string): Field => {
+    const { shape, data } = golden.tensor(`helpers.${name}`);
+    return makeField(shape[0]!, shape[1]!, data);
+  };
+  const cubic = resizeCubic(field('input'), 9, 15).data;
+  expect(maxDifference(cubic, field('fixed_resize_int9').data)).toBeLessThan(1e-3);
+  const nearest = resizeNearest(field('binary_input'), 25, 31).data;
+  expect(maxDifference(nearest, field('fixed_resize_binary_25x31').data)).toBe(0);
+});
