@@ -1,0 +1,128 @@
+// The configuration of a run: defaults < YAML with its includes < --opts < flags.
+import { readFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+import type { Task } from '../mtlora/spec.ts';
+import { DATASET_TASKS, findProblems, findWarnings } from './config_checks.ts';
+import { describeIssues } from './config_issues.ts';
+import { CONFIG_SCHEMA } from './config_schema.ts';
+import type { Config } from './config_schema.ts';
+import { emptyLayer, mergeLayers, optsLayer, readYamlLayers, setField } from './config_source.ts';
+import type { Layer } from './config_source.ts';
+
+export type { Config } from './config_schema.ts';
+export { modelSpec } from './model_spec.ts';
+
+/** What the command line sets by a flag of its own; absent means not given. */
+export type ConfigFlags = {
+  batchSize?: string | number;
+  epochs?: string | number;
+  ckptFreq?: string | number;
+  evalFreq?: string | number;
+  evalTrainingFreq?: string | number;
+  accumulationSteps?: string | number;
+  pascal?: string;
+  nyud?: string;
+  dataPath?: string;
+  tasks?: string;
+  resume?: string;
+  resumeBackbone?: string;
+  pretrained?: string;
+  decoderMap?: string;
+  freezeBackbone?: boolean;
+  skipDecoder?: boolean;
+  skipInitialValidation?: boolean;
+  eval?: boolean;
+  throughput?: boolean;
+  useCheckpoint?: boolean;
+  disableAmp?: boolean;
+  output?: string;
+  tag?: string;
+  name?: string;
+  optim?: string;
+};
+
+/** Flag, how it is typed, the field that it sets. */
+const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
+  ['batchSize', '--batch-size', 'DATA.BATCH_SIZE'],
+  ['epochs', '--epochs', 'TRAIN.EPOCHS'],
+  ['ckptFreq', '--ckpt-freq', 'SAVE_FREQ'],
+  ['evalFreq', '--eval-freq', 'EVAL_FREQ'],
+  ['evalTrainingFreq', '--eval-training-freq', 'EVAL_TRAINING'],
+  ['accumulationSteps', '--accumulation-steps', 'TRAIN.ACCUMULATION_STEPS'],
+  ['dataPath', '--data-path', 'DATA.DATA_PATH'],
+  ['pascal', '--pascal', 'DATA.PASCAL'],
+  ['nyud', '--nyud', 'DATA.NYUD'],
+  ['tasks', '--tasks', 'TASKS'],
+  ['resume', '--resume', 'MODEL.RESUME'],
+  ['resumeBackbone', '--resume-backbone', 'MODEL.RESUME_BACKBONE'],
+  ['pretrained', '--pretrained', 'MODEL.PRETRAINED'],
+  ['freezeBackbone', '--freeze-backbone', 'MODEL.FREEZE_BACKBONE'],
+  ['skipDecoder', '--skip_decoder', 'TRAIN.SKIP_DECODER_CKPT'],
+  ['skipInitialValidation', '--skip_initial_validation', 'SKIP_INITIAL_EVAL'],
+  ['eval', '--eval', 'EVAL_MODE'],
+  ['throughput', '--throughput', 'THROUGHPUT_MODE'],
+  ['useCheckpoint', '--use-checkpoint', 'TRAIN.USE_CHECKPOINT'],
+  ['output', '--output', 'OUTPUT'],
+  ['tag', '--tag', 'TAG'],
+  ['name', '--name', 'MODEL.NAME'],
+  ['optim', '--optim', 'TRAIN.OPTIMIZER.NAME'],
+];
+
+function decoderMapLayer(layer: Layer, file: string): void {
+  let map: unknown;
+  try {
+    map = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Error(`--decoder_map: cannot read "${file}": ${(error as Error).message}`, { cause: error });
+  }
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+    throw new Error(`--decoder_map: "${file}" must hold an object of task and head`);
+  }
+  for (const [task, head] of Object.entries(map)) setField(layer, `MODEL.DECODER_HEAD.${task}`, head, file);
+}
+
+function flagsLayer(flags: ConfigFlags): Layer {
+  const layer = emptyLayer();
+  for (const [flag, typed, field] of FLAG_FIELDS) {
+    if (flags[flag] !== undefined) setField(layer, field, flags[flag], typed);
+  }
+  if (flags.disableAmp) setField(layer, 'AMP_ENABLE', false, '--disable_amp');
+  if (flags.decoderMap !== undefined) decoderMapLayer(layer, flags.decoderMap);
+  if (flags.nyud !== undefined) setField(layer, 'DATA.DBNAME', 'NYUD', '--nyud');
+  else if (flags.pascal !== undefined) setField(layer, 'DATA.DBNAME', 'PASCALContext', '--pascal');
+  return layer;
+}
+
+/** Fills in what depends on other fields. */
+function settle(config: Config): Config {
+  const dataset = config.DATA.DBNAME
+    || (config.DATA.NYUD !== '' || config.TASKS.includes('depth') ? 'NYUD' : 'PASCALContext');
+  const usual = (Object.keys(DATASET_TASKS[dataset]) as Task[]).filter((task) => task !== 'edge');
+  return {
+    ...config,
+    DATA: { ...config.DATA, DBNAME: dataset },
+    TASKS: config.TASKS.length > 0 ? config.TASKS : usual,
+    EVAL_FREQ: Math.max(config.EVAL_FREQ, 1),
+  };
+}
+
+/** Reads a run's configuration; throws one error that lists every problem with its place. */
+export function loadConfig(cfg: string | null, opts: readonly string[] = [], flags: ConfigFlags = {}):
+  { config: Config; warnings: string[] } {
+  const layer = mergeLayers(cfg === null ? emptyLayer() : readYamlLayers(cfg), optsLayer(opts), flagsLayer(flags));
+  const parsed = CONFIG_SCHEMA.safeParse(layer.values);
+  if (!parsed.success) throw new Error(describeIssues(parsed.error.issues, layer).join('\n'));
+
+  const config = settle(parsed.data);
+  const locate = ({ field, says }: { field: string; says: string }): string =>
+    `${layer.places.get(field)?.value ?? cfg ?? 'defaults'} ${field}: ${says}`;
+  const problems = findProblems(config).map(locate);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const warnings = findWarnings(config).filter(({ field }) => layer.places.has(field)).map(locate);
+  return { config, warnings };
+}
+
+/** YAML that loads to the same configuration. */
+export function formatConfig(config: Config): string {
+  return stringify({ ...config, BASE: [] }, { nullStr: 'None', lineWidth: 110, flowCollectionPadding: false });
+}

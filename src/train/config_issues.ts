@@ -1,0 +1,76 @@
+// What the schema found wrong, said so that nobody has to open the schema.
+import { z } from 'zod';
+import { CONFIG_SCHEMA } from './config_schema.ts';
+import type { Layer } from './config_source.ts';
+
+function unwrap(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
+  let inner = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
+    inner = inner.unwrap();
+  }
+  return inner;
+}
+
+function fieldsOf(schema: z.core.$ZodType | undefined): Record<string, z.core.$ZodType> {
+  const inner = unwrap(schema);
+  return inner instanceof z.ZodObject ? inner.shape : {};
+}
+
+/** The groups `A.B` that have a field of this name. */
+function groupsWith(name: string, schema: z.core.$ZodType = CONFIG_SCHEMA, group: string[] = []): string[] {
+  return Object.entries(fieldsOf(schema)).flatMap(([key, inner]) =>
+    [...(key === name ? [group.join('.')] : []), ...groupsWith(name, inner, [...group, key])]);
+}
+
+/** Edits (insert, delete, replace) from one word to another. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const distances = known.map((candidate) => editDistance(word.toUpperCase(), candidate.toUpperCase()));
+  const best = Math.min(...distances);
+  return best <= Math.max(1, word.length / 3) ? known[distances.indexOf(best)] : undefined;
+}
+
+function hint(key: string, path: readonly PropertyKey[]): string {
+  const schema = path.reduce<z.core.$ZodType | undefined>((at, step) => fieldsOf(at)[String(step)], CONFIG_SCHEMA);
+  const near = nearest(key, Object.keys(fieldsOf(schema)));
+  if (near) return `, did you mean "${near}"`;
+  const [group] = groupsWith(key);
+  if (group === undefined) return '';
+  return group === '' ? ', it stands at the top level' : `, it belongs under ${group}`;
+}
+
+export function show(value: unknown): string {
+  if (value === undefined || value === '') return 'nothing';
+  if (Array.isArray(value)) return `[${value.map(String).join(', ')}]`;
+  return typeof value === 'object' && value !== null ? 'a group of fields' : `"${String(value)}"`;
+}
+
+function valueAt(layer: Layer, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], layer.values);
+}
+
+/** One line per problem: place, field, what must hold, what came. */
+export function describeIssues(issues: readonly z.core.$ZodIssue[], layer: Layer): string[] {
+  return issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => {
+        const field = [...issue.path, key].join('.');
+        return `${layer.places.get(field)?.key} ${field}: no such field${hint(key, issue.path)}`;
+      });
+    }
+    const field = issue.path.join('.');
+    const rule = issue.code === 'custom' ? issue.message : 'must be a group of fields';
+    return [`${layer.places.get(field)?.value} ${field}: ${rule}, got ${show(valueAt(layer, issue.path))}`];
+  });
+}
