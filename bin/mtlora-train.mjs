@@ -12,11 +12,13 @@ const node24 = fileURLToPath(new URL(`../node_modules/node/bin/${file}`, import.
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   await import('../src/cli.ts');
 } else if (existsSync(node24)) {
-  const child = spawn(node24, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const child = spawn(node24, args, { stdio: 'inherit' });
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('exit', (code, signal) => { process.exitCode = code ?? 128 + constants.signals[signal]; });
 } else {
-  process.stderr.write(`mtlora-train needs Node 24, got ${process.version}: run "npm ci" in its folder, which brings it\n`);
+  const fix = 'run "npm ci" in its folder, which brings it';
+  process.stderr.write(`mtlora-train needs Node 24, got ${process.version}: ${fix}\n`);
   process.exitCode = 1;
 }

@@ -9,10 +9,12 @@ export function installPackages(root, say) {
   const why = missingPackage(root);
   if (!why) return;
   say(`${why}: running "npm ci" (about 650 MB in node_modules)`);
-  const windows = process.platform === 'win32';       // there npm is a batch file, which needs a shell
-  const child = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit', shell: windows });
+  const shell = process.platform === 'win32';       // there npm is a batch file, which needs a shell
+  const child = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit', shell });
   if (child.error) throw new SetupError('Cannot run "npm ci": npm is not on the PATH; install Node.js with npm');
-  if (child.status !== 0) throw new SetupError(`"npm ci" failed with exit code ${child.status}; see its message above`);
+  if (child.status !== 0) {
+    throw new SetupError(`"npm ci" failed with exit code ${child.status}; see its message above`);
+  }
 }
 
 /** Says which package is absent or of another version than locked; null where all is in place. */

@@ -10,7 +10,8 @@ const PACKAGES = ['mesa-vulkan-drivers', 'libvulkan1'];
 /** Where the packages come from; Debian 12's own Mesa is too old for WebGPU, its backports' is not. */
 export function lavapipeSource(osRelease = readOsRelease()) {
   if (/^VERSION_CODENAME=bookworm$/m.test(osRelease) && /^ID=debian$/m.test(osRelease)) {
-    const mirror = 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian';
+    const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+    const mirror = `deb [signed-by=${keyring}] http://deb.debian.org/debian`;
     return {
       name: 'bookworm-backports of deb.debian.org',
       list: `${mirror} bookworm main\n${mirror} bookworm-backports main\n`,
@@ -59,6 +60,7 @@ function aptConfiguration(work, source) {
     'Debug::NoLocking "true";',              // the locks are the system's: not needed, and root's
     'APT::Sandbox::User "root";',            // else a root apt reads as _apt, which cannot enter /root
     'APT::Get::AllowUnauthenticated "false";',
+    'Acquire::Retries "1";',
     'Acquire::Languages "none";',
     '#clear APT::Update::Pre-Invoke;',
     '#clear APT::Update::Post-Invoke;',
@@ -67,7 +69,8 @@ function aptConfiguration(work, source) {
     '#clear DPkg::Post-Invoke;',
   ];
   if (source.list) {
-    lines.push(`Dir::Etc::SourceList "${work}/sources.list";`, 'Dir::Etc::SourceParts "/dev/null";');
+    lines.push(`Dir::Etc::SourceList "${work}/sources.list";`, 'Dir::Etc::SourceParts "/dev/null";',
+      'APT::Update::Error-Mode "any";');     // else an unreachable mirror is but a warning
   }
   return `${lines.join('\n')}\n`;
 }

@@ -10,7 +10,10 @@ import { SetupError } from './setup_error.mjs';
 const ROOT = join(import.meta.dirname, '..');
 const COMMANDS = {
   setup: () => [],
-  test: (args) => [['node_modules/typescript/bin/tsc', '-p', '.'], ['node_modules/vitest/vitest.mjs', 'run', ...args]],
+  test: (args) => [
+    ['node_modules/typescript/bin/tsc', '-p', '.'],
+    ['node_modules/vitest/vitest.mjs', 'run', ...args],
+  ],
   demo: (args) => [['bin/mtlora-train.mjs', 'demo', ...args]],
 };
 
@@ -26,7 +29,9 @@ try {
 
 async function main([name, ...args]) {
   const command = COMMANDS[name];
-  if (!command) throw new SetupError(`run.mjs: the command must be one of setup, test, demo, got "${name ?? ''}"`);
+  if (!command) {
+    throw new SetupError(`run.mjs: the command must be ${Object.keys(COMMANDS).join(', ')}, got "${name ?? ''}"`);
+  }
   installPackages(ROOT, say);
   const node = nodePath(ROOT);
   const { adapter, variables } = chooseDriver(node, say);

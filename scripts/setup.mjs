@@ -21,7 +21,7 @@ const FETCH = {
   lavapipe: {
     get: fetchLavapipe,
     about: () => `lavapipe, Mesa's software Vulkan driver
-  source  ${lavapipeSource().name}: packages mesa-vulkan-drivers, libvulkan1 and what they need, signed
+  source  ${lavapipeSource().name}: signed packages mesa-vulkan-drivers, libvulkan1 and what they need
   size    about 60 MB to download, 190 MB unpacked`,
   },
   swiftshader: {
@@ -75,14 +75,16 @@ function fetchDriver(name, isStale, say) {
     throw new SetupError('Cannot fetch a software GPU driver: neither HOME nor XDG_CACHE_HOME is set; '
       + 'set XDG_CACHE_HOME to a folder that can be written');
   }
-  const why = isStale ? `The driver in ${join(cache, name)} works no more` : 'WebGPU finds no GPU on this machine';
+  const folder = join(cache, name);
+  const why = isStale ? `The driver in ${folder} works no more` : 'WebGPU finds no GPU on this machine';
   say(`${why}. Fetching ${FETCH[name].about()}
-  folder  ${join(cache, name)}; delete it to undo, nothing else on this machine changes
+  folder  ${folder}; delete it to undo, nothing else on this machine changes
   refuse  MTLORA_NO_DOWNLOAD=1`);
   try {
     mkdirSync(cache, { recursive: true });
   } catch (error) {
-    throw new SetupError(`Cannot write "${cache}": ${error.code}; set XDG_CACHE_HOME to a folder that can be written`);
+    throw new SetupError(`Cannot write "${cache}": ${error.code}; `
+      + 'set XDG_CACHE_HOME to a folder that can be written');
   }
   const start = performance.now();
   FETCH[name].get(cache);
@@ -92,7 +94,8 @@ function fetchDriver(name, isStale, say) {
 /** The adapter that a process with these variables gets, as `{ name, software }`; null for none. */
 function probe(node, variables) {
   const env = { ...process.env, ...variables };
-  const child = spawnSync(node, [PROBE], { env, encoding: 'utf8', timeout: PROBE_LIMIT_MS, killSignal: 'SIGKILL' });
+  const limit = { timeout: PROBE_LIMIT_MS, killSignal: 'SIGKILL' };
+  const child = spawnSync(node, [PROBE], { env, encoding: 'utf8', ...limit });
   const adapter = child.status === 0 ? JSON.parse(child.stdout) : null;
   if (adapter?.error) throw new SetupError(`Cannot load the package "webgpu": ${adapter.error}`);
   return adapter;

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
 export const SWIFTSHADER_PACKAGE = '@sparticuz/chromium@153.0.0';
-const SHA512 = 'jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA==';
+const SHA512 =
+  'jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA==';
 const LIBRARIES = ['libvk_swiftshader.so', 'libvulkan.so.1'];
 
 /** Builds `<cache>/swiftshader`, laid out as a distribution does; throws what went wrong. */
@@ -41,11 +42,11 @@ function npmPack(folder) {
   if (child.status !== 0) throw new Error(`npm pack failed: ${child.stderr.trim().split('\n')[0]}`);
   const bytes = readFileSync(join(folder, child.stdout.trim()));
   const digest = createHash('sha512').update(bytes).digest('base64');
-  if (digest !== SHA512) throw new Error(`${SWIFTSHADER_PACKAGE} must have sha512 "${SHA512}", got "${digest}"`);
+  if (digest !== SHA512) throw new Error(`${SWIFTSHADER_PACKAGE} must have sha512 ${SHA512}, got ${digest}`);
   return bytes;
 }
 
-/** The files of a tar archive by name: blocks of 512 bytes, a header with name and octal size, the content. */
+/** The files of a tar archive by name. It is blocks of 512 bytes: a header with name and octal size, the content. */
 function tarFiles(bytes) {
   const files = new Map();
   const text = (from, length) => bytes.toString('latin1', from, from + length).split('\0')[0];
