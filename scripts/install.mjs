@@ -8,7 +8,7 @@ import { SetupError } from './setup_error.mjs';
 export function installPackages(root, say) {
   const why = missingPackage(root);
   if (!why) return;
-  say(`${why}: running "npm ci" (about 650 MB in node_modules)`);
+  say(`${why}: running "npm ci" (about 400 MB in node_modules)`);
   const shell = process.platform === 'win32';       // there npm is a batch file, which needs a shell
   const child = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit', shell });
   if (child.error) throw new SetupError('Cannot run "npm ci": npm is not on the PATH; install Node.js with npm');
