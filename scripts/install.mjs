@@ -4,13 +4,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from './setup_error.mjs';
 
+// At this level npm says nothing of packages that want a newer Node than its own: they get Node 24.
+const NPM_CI = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+
 /** Runs `npm ci` unless `node_modules` holds what the lock file asks for. */
 export function installPackages(root, say) {
   const why = missingPackage(root);
   if (!why) return;
   say(`${why}: running "npm ci" (about 400 MB in node_modules)`);
   const shell = process.platform === 'win32';       // there npm is a batch file, which needs a shell
-  const child = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit', shell });
+  const child = spawnSync('npm', NPM_CI, { cwd: root, stdio: 'inherit', shell });
   if (child.error) throw new SetupError('Cannot run "npm ci": npm is not on the PATH; install Node.js with npm');
   if (child.status !== 0) {
     throw new SetupError(`"npm ci" failed with exit code ${child.status}; see its message above`);
