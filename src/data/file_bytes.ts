@@ -1,41 +1,42 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { decoding } from './file.ts';
+
 /** One call of the operating system moves at most this much, so files beyond 2 GiB work too. */
 const CHUNK = 2 ** 30;
 
 /** The whole file; unlike readFileSync, also beyond 2 GiB, in a buffer of its own. */
 export function readBytes(path: string): Uint8Array<ArrayBuffer> {
-  const file = open(path);
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) throw new Error(`Cannot read "${path}": it is not a file`);
-    const bytes = new Uint8Array(stat.size);
-    let at = 0;
-    while (at < bytes.length) {
-      const got = readSync(file, bytes, at, Math.min(CHUNK, bytes.length - at), null);
-      if (got === 0) throw new Error(`Cannot read "${path}": it ended at byte ${at} of ${bytes.length}`);
-      at += got;
+  return decoding(path, () => {
+    const file = openSync(path, 'r');
+    try {
+      const stat = fstatSync(file);
+      if (!stat.isFile()) throw new Error('it is not a file');
+      const bytes = new Uint8Array(stat.size);
+      for (let at = 0; at < bytes.length;) {
+        const got = readSync(file, bytes, at, Math.min(CHUNK, bytes.length - at), null);
+        if (got === 0) throw new Error(`it ended at byte ${at} of ${bytes.length}`);
+        at += got;
+      }
+      return bytes;
+    } finally {
+      closeSync(file);
     }
-    return bytes;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function open(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`Cannot read "${path}": ${code === 'ENOENT' ? 'there is no such file' : message}`,
-      { cause: error });
-  }
+  });
 }
 
 /** Writes `<path>.tmp`, has the disk hold it, and renames: `path` is never seen half-written. */
 export function writeBytes(path: string, chunks: Iterable<Uint8Array>): void {
-  const temporary = `${path}.tmp`;
+  try {
+    writeAndRename(`${path}.tmp`, path, chunks);
+    syncDirectory(dirname(path));
+  } catch (error) {
+    throw new Error(`Cannot write "${path}": ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function writeAndRename(temporary: string, path: string, chunks: Iterable<Uint8Array>): void {
   const file = openSync(temporary, 'w');
   try {
     try {
@@ -49,7 +50,6 @@ export function writeBytes(path: string, chunks: Iterable<Uint8Array>): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-  syncDirectory(dirname(path));
 }
 
 function writeAll(file: number, chunk: Uint8Array): void {

@@ -8,7 +8,11 @@ export type TypedArray =
   | Int16Array | Uint16Array | Int8Array | Uint8Array;
 
 /** `data` is row-major and holds exactly the product of `shape` elements. */
-export type HostTensor = { readonly dtype: Dtype; readonly shape: readonly number[]; readonly data: TypedArray };
+export type HostTensor = {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly data: TypedArray;
+};
 
 const ARRAYS = {
   F64: Float64Array, F32: Float32Array, F16: Uint16Array, BF16: Uint16Array,

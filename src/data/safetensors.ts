@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 
+import { decoding } from './file.ts';
 import { readBytes, writeBytes } from './file_bytes.ts';
 import { bytesOf, checkHostTensor, elementCount, isDtype, itemBytes, viewBytes } from './host_tensor.ts';
 import type { HostTensor } from './host_tensor.ts';
 
-// The format: u64 length of the header · the header, JSON padded with spaces · the tensors' bytes, without gaps.
+// The format: u64 length of the header · the header, JSON padded with spaces · the tensors' bytes, gapless.
 // Each tensor is {dtype, shape, data_offsets: [begin, end]}, counted from the header's end.
 
 export type SafetensorsFile = { tensors: Map<string, HostTensor>; metadata: Record<string, string> };
@@ -13,14 +14,10 @@ type Entry = { name: string; begin: number; end: number; tensor: HostTensor };
 const MAX_HEADER_BYTES = 100_000_000;
 const CHECKSUM = 'mtlora.sha256';
 
-/** Reads a .safetensors file. Tensors are views of one buffer; a checksum in the metadata is verified and left out. */
+/** Tensors are views of one buffer; a checksum in the metadata is verified and left out. */
 export function readSafetensors(path: string): SafetensorsFile {
   const bytes = readBytes(path);
-  try {
-    return parse(bytes);
-  } catch (error) {
-    throw new Error(`Cannot read "${path}": ${(error as Error).message}`, { cause: error });
-  }
+  return decoding(path, () => parse(bytes));
 }
 
 /** Writes `tensors` in one atomic step, with the SHA-256 of their bytes in the metadata. */
@@ -38,8 +35,8 @@ export function writeSafetensors(
     hash.update(bytesOf(tensor));
     return [name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
   });
-  const header = { __metadata__: { ...metadata, [CHECKSUM]: hash.digest('hex') }, ...Object.fromEntries(entries) };
-  const json = Buffer.from(JSON.stringify(header));
+  const all = { ...metadata, [CHECKSUM]: hash.digest('hex') };
+  const json = Buffer.from(JSON.stringify({ __metadata__: all, ...Object.fromEntries(entries) }));
   const length = Math.ceil(json.length / 8) * 8;
   const head = Buffer.alloc(8 + length, ' ');
   head.writeBigUInt64LE(BigInt(length));
@@ -48,7 +45,7 @@ export function writeSafetensors(
 }
 
 function parse(bytes: Uint8Array<ArrayBuffer>): SafetensorsFile {
-  if (bytes.length < 8) throw new Error(`a header length of 8 bytes must come first, got ${bytes.length} bytes`);
+  if (bytes.length < 8) throw new Error(`it must begin with 8 bytes of header length, got ${bytes.length}`);
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES || length > bytes.length - 8) {
     throw new Error(`the header must fit the file of ${bytes.length} bytes, got a length of ${length} ` +
@@ -121,7 +118,7 @@ function readEntry(name: string, entry: unknown, data: Uint8Array): Entry {
 function checkCoverage(entries: readonly Entry[], bytes: number): void {
   let covered = 0;
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (begin !== covered) throw new Error(`tensor "${name}": data must start at byte ${covered}, got ${begin}`);
+    if (begin !== covered) throw new Error(`tensor "${name}": must start at byte ${covered}, got ${begin}`);
     covered = end;
   }
   if (covered !== bytes) throw new Error(`the tensors must fill ${bytes} bytes of data, got ${covered}`);

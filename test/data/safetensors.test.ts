@@ -100,7 +100,7 @@ test.each<[string, string, number, string, bigint?]>([
   ['fractional offsets', one('U8', '[0]', 0.5, 0.5), 1, `${OUTSIDE}[0.5,0.5]`],
   ['a shape of another size', one('F32', '[2]', 0, 4), 4, 'F32 [2] must hold 8 bytes, got 4'],
   ['bytes of nobody', one('U8', '[1]', 0, 1), 3, 'must fill 3 bytes of data, got 1'],
-  ['a gap', one('U8', '[1]', 1, 2), 2, 'data must start at byte 0, got 1'],
+  ['a gap', one('U8', '[1]', 1, 2), 2, 'must start at byte 0, got 1'],
   ['a name twice', `{"a":${EMPTY},"\\u0061":${EMPTY}}`, 0, '"a" must stand in the header once'],
   ['metadata that is no string', '{"__metadata__":{"a":1}}', 0, '__metadata__ must hold strings only'],
 ])('readSafetensors() refuses %s', (_, header, data, message, length) => {
@@ -125,5 +125,5 @@ test('readSafetensors() refuses every cut of a file, and a folder', () => {
     expect(() => readSafetensors(path), `${length} bytes`).toThrow(/^Cannot read /);
   }
   expect(() => readSafetensors(folder)).toThrow('it is not a file');
-  expect(() => readSafetensors(join(folder, 'none'))).toThrow(/^Cannot read ".*none": there is no such file$/);
+  expect(() => readSafetensors(join(folder, 'none'))).toThrow(/^Cannot read ".*none": no such file$/);
 });
