@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { gradcheck } from '../../src/autograd/gradcheck.ts';
+import { evaluate } from '../../src/autograd/run.ts';
+import { empty, lasting, release } from '../../src/autograd/tensor.ts';
+import { layernorm } from '../../src/ops/layernorm.ts';
+import { useGpu } from '../support/gpu.ts';
+
+const gpu = useGpu();
+
+/** The definition. x [N, C], w [C], b [C]. */
+function reference(eps: number) {
+  return ([x, w, b]: Float64Array[]): Float64Array => {
+    const channels = w!.length;
+    const y = new Float64Array(x!.length);
+    for (let at = 0; at < y.length; at += channels) {
+      const row = x!.subarray(at, at + channels);
+      const mean = row.reduce((sum, v) => sum + v, 0) / channels;
+      const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / channels;
+      row.forEach((v, c) => { y[at + c] = (v - mean) / Math.sqrt(variance + eps) * w![c]! + b![c]!; });
+    }
+    return y;
+  };
+}
+
+const CASES = [[1, 1], [3, 7], [1, 12], [49, 96], [5, 300], [300, 1], [67, 33], [2, 768], [2, 3072], [9000, 4]];
+for (const [rows, channels] of CASES as [number, number][]) {
+  test(`layernorm() agrees with its definition and its derivative at [${rows}, ${channels}]`, () =>
+    gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), (...inputs) => reference(1e-5)(inputs),
+      [[rows, channels], [channels], [channels]]));
+}
+
+test('layernorm() takes eps and leading axes', () =>
+  gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!, { eps: 0.5 }), (...inputs) => reference(0.5)(inputs),
+    [[2, 3, 5, 8], [8], [8]]));
+
+test('layernorm() keeps its digits where the mean is far larger than the deviation', () => {
+  const values = Float32Array.from({ length: 3 * 96 }, (_, i) => 1000 + Math.sin(i));
+  return gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), (...inputs) => reference(1e-5)(inputs),
+    [[3, 96], [96], [96]], { values: [values, null, null], tolerance: 1e-4, gradTolerance: 1e-3 });
+});
+
+test('layernorm() gives frozen parameters no gradient', () =>
+  gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), (...inputs) => reference(1e-5)(inputs),
+    [[6, 8], [8], [8]], { fixed: [1, 2] }));
+
+test('layernorm() takes more rows than one grid axis holds', async () => {
+  const rows = 140_000;
+  const x = lasting(gpu(), 'x', [rows, 2], Float32Array.from({ length: 2 * rows }, (_, i) => i % 2 ? 3 + i : i));
+  const w = lasting(gpu(), 'w', [2], [1, 2]);
+  const b = lasting(gpu(), 'b', [2], [10, 20]);
+  const [y] = await evaluate(gpu(), () => [layernorm(x, w, b, { eps: 0 })]);
+  expect([...new Set(y!.filter((_, i) => i % 2 === 0))]).toEqual([9]);
+  expect([...new Set(y!.filter((_, i) => i % 2 === 1))]).toEqual([22]);
+  for (const tensor of [x, w, b]) release(gpu(), tensor);
+});
+
+test('layernorm() names the input whose shape is wrong', () =>
+  expect(evaluate(gpu(), () => {
+    const wide = empty([192]);
+    return [layernorm(empty([4, 96]), wide, wide)];
+  })).rejects.toThrow('layernorm: w must be [96], got [192]'));
