@@ -29,3 +29,10 @@ export function maxDifference(got: ArrayLike<number>, want: ArrayLike<number>): 
   for (let i = 0; i < got.length; i++) worst = Math.max(worst, Math.abs(got[i]! - want[i]!));
   return worst;
 }
+
+export function meanDifference(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  if (got.length !== want.length) throw new Error(`lengths differ: got ${got.length}, want ${want.length}`);
+  let sum = 0;
+  for (let i = 0; i < got.length; i++) sum += Math.abs(got[i]! - want[i]!);
+  return sum / got.length;
+}

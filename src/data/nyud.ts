@@ -1,0 +1,64 @@
+// NYU depth v2 for multi-task learning, in the layout of the archive NYUD_MT.
+import { join } from 'node:path';
+import { FileError } from './file.ts';
+import { readJpeg } from './jpeg.ts';
+import { readNpy } from './npy.ts';
+import { readLabelPng } from './png.ts';
+import { resizeCubic, resizeNearest } from './resample.ts';
+import { channelsOf, IGNORE, makeField } from './sample.ts';
+import type { DataTask, Field, Sample } from './sample.ts';
+import { expectFiles, readIds } from './split.ts';
+
+export const NYUD_TASKS = ['semseg', 'normals', 'edge', 'depth'] as const satisfies DataTask[];
+export const NYUD_SEMSEG_CLASSES = [
+  'wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture', 'counter',
+  'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror', 'floor mat', 'clothes', 'ceiling', 'books',
+  'refrigerator', 'television', 'paper', 'towel', 'shower curtain', 'box', 'whiteboard', 'person', 'night stand',
+  'toilet', 'sink', 'lamp', 'bathtub', 'bag', 'otherstructure', 'otherfurniture', 'otherprop',
+] as const;
+
+const FILES: Record<string, (id: string) => string> = {
+  image: (id) => `images/${id}.jpg`,
+  semseg: (id) => `segmentation/${id}.png`,
+  normals: (id) => `normals/${id}.npy`,
+  edge: (id) => `edge/${id}.npy`,
+  depth: (id) => `depth/${id}.npy`,
+};
+
+/** The ids of `split`, after seeing that every file is there that `tasks` need. */
+export function listNyud(root: string, split: string, tasks: readonly DataTask[]): string[] {
+  const ids = readIds(join(root, 'gt_sets', `${split}.txt`));
+  const files = (['image', ...tasks] as const).map((task) => ({ task, paths: (id: string) => [FILES[task]!(id)] }));
+  expectFiles(root, ids, files);
+  return ids;
+}
+
+/** Reads the image and the labels of `tasks`, each at the image's size. */
+export async function readNyud(root: string, id: string, tasks: readonly DataTask[]): Promise<Sample> {
+  const { width, height, data } = await readJpeg(join(root, FILES['image']!(id)));
+  const labels = new Map(tasks.map((task) => {
+    const path = join(root, FILES[task]!(id));
+    const label = task === 'semseg' ? readSemseg(path) : readArray(path, channelsOf(task));
+    const resize = task === 'normals' ? resizeCubic : resizeNearest;
+    return [task, resize(label, height, width)] as const;
+  }));
+  return { id, size: [height, width], image: makeField(height, width, data), labels };
+}
+
+/** The file counts classes from 1, and 0 is unlabelled. */
+function readSemseg(path: string): Field {
+  const { width, height, data } = readLabelPng(path);
+  const wrong = data.find((value) => value > NYUD_SEMSEG_CLASSES.length);
+  if (wrong !== undefined) throw new FileError(path, `a class must be 0 to ${NYUD_SEMSEG_CLASSES.length}, got ${wrong}`);
+  return makeField(height, width, Float32Array.from(data, (value) => (value === 0 ? IGNORE : value - 1)));
+}
+
+function readArray(path: string, channels: number): Field {
+  const { shape, data } = readNpy(path);
+  const [height, width, depth = 1] = shape;
+  if (!height || !width || shape.length !== (channels === 1 ? 2 : 3) || depth !== channels) {
+    throw new FileError(path, `it must be [H, W${channels === 1 ? '' : `, ${channels}`}], got [${shape.join(', ')}]`);
+  }
+  if (data instanceof BigInt64Array) return makeField(height, width, Float32Array.from(data, Number));
+  return makeField(height, width, data);
+}

@@ -1,0 +1,46 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { listNyud, NYUD_TASKS, readNyud } from '../../src/data/nyud.ts';
+import type { DataTask } from '../../src/data/sample.ts';
+import { prepare, writeImage, writeLabel } from '../../src/data/transforms.ts';
+import { goldenData, maxDifference, meanDifference } from '../support/golden_data.ts';
+
+const ROOT = 'test/fixtures/data/nyud-mini';
+const golden = goldenData(`${ROOT}.safetensors`);
+
+test.each(['0001', '0002'])('readNyud() repeats %s of the release', async (id) => {
+  const sample = await readNyud(ROOT, id, NYUD_TASKS);
+  const raw = new Map(golden.under(`${id}.raw`));
+  expect([...raw.keys()].sort()).toEqual(['image', ...NYUD_TASKS].sort());
+  expect(sample.size).toEqual([36, 48]);
+  for (const task of NYUD_TASKS) {
+    expect([task, maxDifference(sample.labels.get(task)!.data, raw.get(task)!.data)]).toEqual([task, 0]);
+  }
+  expect(maxDifference(sample.image.data, raw.get('image')!.data)).toBeLessThanOrEqual(6);
+});
+
+test.each(['0001', '0002'])('prepare() of %s repeats the validation chain', async (id) => {
+  const { image, labels } = prepare(await readNyud(ROOT, id, NYUD_TASKS), 32);
+  for (const [field, { data }] of golden.under(`${id}.val32`)) {
+    const out = new Float32Array(data.length);
+    if (field === 'image') {
+      writeImage(image, out, 'wrap');
+      expect(meanDifference(out, data)).toBeLessThan(0.02);
+    } else {
+      writeLabel(labels.get(field as DataTask)!, out);
+      expect([field, maxDifference(out, data)]).toEqual([field, field === 'normals' ? expect.closeTo(0, 5) : 0]);
+    }
+  }
+});
+
+test('listNyud() wants the files of the requested tasks only', () => {
+  const root = mkdtempSync(join(tmpdir(), 'nyud-'));
+  cpSync(ROOT, root, { recursive: true });
+  rmSync(join(root, 'depth', '0002.npy'));
+  expect(listNyud(root, 'train', ['semseg', 'edge'])).toEqual(['0001', '0002']);
+  expect(() => listNyud(root, 'train', ['depth'])).toThrow(
+    `Cannot read "${root}/depth/0002.npy": no such file, which task "depth" of "0002" needs`);
+  rmSync(root, { recursive: true });
+});
