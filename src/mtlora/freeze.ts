@@ -14,3 +14,23 @@ export function isTrainable(spec: ModelSpec, name: string): boolean {
     || (name.includes('downsample.reduction') && !freeze.downsampleReduction)
     || (name.includes('bias') && lora.bias === 'all');
 }
+
+/** Low-rank tensors that no loss depends on: they count as trainable, and never move. */
+function isDeadBranch(spec: ModelSpec, name: string): boolean {
+  const { lora, depths } = spec;
+  if (!lora || lora.mode === 'lora_only') return false;
+  const stage = depths.length - 1;
+  const end = `backbone.layers.${stage}.blocks.${depths[stage]! - 1}.mlp.fc2.`;
+  // The last shared output feeds nothing, unless it is part of every task's (matrixv2).
+  if (name.startsWith(`${end}lora_shared`)) return lora.mode === 'matrix';
+  if (name.startsWith(`${end}lora_norm`)) return true;
+  // Task outputs that are thrown away; in mode addition they still reach the shared output.
+  if (!name.includes('lora_tasks') || lora.mode === 'addition') return false;
+  const [, at, block] = /layers\.(\d+)\.blocks\.(\d+)/.exec(name)!;
+  return !lora.sites.fc2 || Number(block) < depths[Number(at)]! - 1;
+}
+
+/** Whether a tensor never gets a gradient although it trains. */
+export function isNeverUpdated(spec: ModelSpec, name: string): boolean {
+  return isTrainable(spec, name) && (name.includes('.conv_seg.') || isDeadBranch(spec, name));
+}
