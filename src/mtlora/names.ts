@@ -96,8 +96,8 @@ function stage(spec: ModelSpec, index: number): Entry[] {
   ];
 }
 
-/** Backbone, then downsamplers, then heads. */
-export function parameterTable(spec: ModelSpec): Parameter[] {
+/** Backbone, then downsamplers, then heads. The release decays position tables too, stock Swin does not. */
+export function parameterTable(spec: ModelSpec, { decayPositionBias = true } = {}): Parameter[] {
   const entries = [
     ...conv('backbone.patch_embed.proj', spec.embedDim, spec.inChannels, spec.patchSize, true),
     ...spec.patchNorm ? norm('backbone.patch_embed.norm', spec.embedDim) : [],
@@ -107,6 +107,7 @@ export function parameterTable(spec: ModelSpec): Parameter[] {
   return entries.map((entry) => ({
     ...entry,
     trainable: entry.kind === 'param' && isTrainable(spec, entry.name),
-    decay: entry.kind === 'param' && entry.shape.length >= 2 && !entry.name.endsWith('.bias'),
+    decay: entry.kind === 'param' && entry.shape.length >= 2 && !entry.name.endsWith('.bias')
+      && (decayPositionBias || !entry.name.endsWith('.relative_position_bias_table')),
   }));
 }
