@@ -56,6 +56,11 @@ export function bytesOf({ data }: HostTensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+export function isHostTensor(value: unknown): value is HostTensor {
+  return typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value &&
+    'data' in value && ArrayBuffer.isView(value.data);
+}
+
 /** Throws unless `data` is what `dtype` and `shape` promise. */
 export function checkHostTensor(name: string, { dtype, shape, data }: HostTensor): void {
   const count = elementCount(shape);

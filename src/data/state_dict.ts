@@ -1,3 +1,4 @@
+import { isHostTensor } from './host_tensor.ts';
 import type { HostTensor } from './host_tensor.ts';
 import { readPth } from './pth.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -20,9 +21,4 @@ export async function loadStateDict(path: string): Promise<Map<string, HostTenso
 function tensorsOf(value: unknown): Map<string, HostTensor> {
   const entries = value instanceof Map ? [...value as Map<unknown, unknown>] : [];
   return new Map(entries.filter((entry): entry is [string, HostTensor] => isHostTensor(entry[1])));
-}
-
-export function isHostTensor(value: unknown): value is HostTensor {
-  return typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value &&
-    'data' in value && ArrayBuffer.isView(value.data);
 }
