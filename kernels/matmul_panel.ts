@@ -1,0 +1,172 @@
+// matmul_panel: writes the WGSL of a matmul for SIMD-on-CPU drivers, where a workgroup is one subgroup.
+//
+//   y[g,r,c] = scale · Σ_k s[g,r,k] · p[g,k,c]  (+ bias[g,c])  (+ y[g,r,c] where accumulate)
+//
+// Lanes span columns. A panel of p (DEPTH k-values by COLUMNS·lanes columns) is copied once into function-scope arrays,
+// which are read at constant indices only, so that the compiler folds the reads into vector instructions. Rows of s are
+// streamed: each lane loads some k-values, and a broadcast hands each value to all lanes. Sums over the chunks of k
+// live in y in between. `kernels/matmul.wgsl` is the plain form that this agrees with.
+//
+// Two devices keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls them; and
+// long straight code is cut into blocks by conditions that are always true at run time.
+
+export type PanelForm = {
+  /** Lanes of a subgroup. */
+  readonly lanes: number;
+  /** Columns of a lane: a multiple of 4. */
+  readonly columns: number;
+  /** k-values of a panel: a multiple of 32. */
+  readonly depth: number;
+  /** How s is loaded: four k-values a lane (k contiguous, all strides multiples of 4), or one, with any strides. */
+  readonly stream: 'vec4' | 'scalar';
+  /** How p is loaded: vec4 along k, vec4 along columns, or single values with any strides. */
+  readonly panel: 'k' | 'columns' | 'scalar';
+  /** Whole vec4 of columns are stored, or single columns with a guard. */
+  readonly store: 'vec4' | 'scalar';
+  /** k ends inside a panel: what lies past the end counts as 0. */
+  readonly tail: boolean;
+  readonly bias: boolean;
+};
+
+const BLOCK = 32;
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
+
+export function panelKey(form: PanelForm): string {
+  const { lanes, columns, depth, stream, panel, store, tail, bias } = form;
+  return `matmul_panel(${[lanes, columns, depth, stream, panel, store, tail && 'tail', bias && 'bias'].filter(Boolean).join(' ')})`;
+}
+
+export function matmulPanel(form: PanelForm): string {
+  const { lanes, columns, depth, stream, panel, bias } = form;
+  return `enable subgroups;
+struct Params {
+  m: u32, n: u32, k: u32, batch: u32, s_at: u32, s_batch: u32, s_row: u32, s_col: u32, p_at: u32, p_batch: u32, p_row: u32,
+  p_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32, rows: u32, zero: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<${stream === 'vec4' ? 'vec4f' : 'f32'}>;
+@group(0) @binding(2) var<storage, read> b: array<${panel === 'scalar' ? 'f32' : 'vec4f'}>;
+@group(0) @binding(3) var<storage, read_write> y: array<${form.store === 'vec4' ? 'vec4f' : 'f32'}>;
+${bias ? '@group(0) @binding(4) var<storage, read> bias: array<f32>;' : ''}
+@compute @workgroup_size(${lanes})
+fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+           @builtin(subgroup_invocation_id) lane: u32) {
+  let zero = params.zero;
+  let tiles_c = (params.n + ${columns * lanes - 1}u) / ${columns * lanes}u;
+  let tiles_r = (params.m + params.rows - 1u) / params.rows;
+  let item = wg.y * grid.x + wg.x;
+  let g = item / (tiles_c * tiles_r);
+  if (g >= params.batch) { return; }
+  let c0 = item % tiles_c * ${columns * lanes}u;
+  let r0 = item / tiles_c % tiles_r * params.rows;
+  let r1 = min(params.m, r0 + params.rows);
+  let s_at = params.s_at + g * params.s_batch;
+  let p_at = params.p_at + g * params.p_batch;
+  let y_at = params.y_at + g * params.y_batch;
+${lines(blocks(form).length, (h) => `  var panel${h}: array<vec4f, ${blocks(form)[h]!.depth * columns / 4}>;`)}
+${bias ? biasLoad(form) : ''}
+  for (var k0 = 0u; k0 < params.k; k0 += ${depth}u) {
+${blocks(form).map((block) => fill(form, block)).join('\n')}
+    for (var r = r0; r < r1; r++) {
+${streamLoads(form)}
+${lines(columns, (c) => `      var y${c} = 0.0;`)}
+${blocks(form).map((block) => products(form, block)).join('\n')}
+${lines(columns, (c) => `      y${c} *= params.scale;`)}
+      if (k0 > 0u || params.accumulate == 1u) {
+${addStored(form)}
+      }
+${bias ? `      if (k0 == 0u) {\n${lines(columns, (c) => `        y${c} += bias${c};`)}\n      }` : ''}
+${storeRow(form)}
+    }
+  }
+}
+`;
+}
+
+type Block = { readonly index: number; readonly from: number; readonly depth: number };
+
+// the panel in blocks of k, each an array of its own
+function blocks({ depth }: PanelForm): Block[] {
+  return range(Math.ceil(depth / BLOCK)).map((index) => ({ index, from: index * BLOCK, depth: Math.min(BLOCK, depth - index * BLOCK) }));
+}
+
+// the column of a lane's c-th value, where `c` is an expression: vec4 by vec4, so that whole vec4 can be stored
+const columnOf = ({ lanes }: PanelForm, c: string): string => `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
+
+function fill(form: PanelForm, { index, from, depth }: Block): string {
+  const { columns, lanes, panel, tail } = form;
+  const quads = columns / 4;
+  if (panel === 'k') {                                   // panel[c·depth/4 + k/4] holds four k-values of column c
+    const inside = tail ? `, k < params.k` : '';
+    return `    for (var i = 0u; i < ${depth / 4 * columns}u + zero; i++) {
+      let c = i / ${depth / 4}u;
+      let k = k0 + ${from}u + i % ${depth / 4}u * 4u;
+      let column = min(${columnOf(form, 'c')}, params.n - 1u);
+      panel${index}[i] = ${tail ? 'select(vec4f(), ' : ''}b[(p_at + column * params.p_col + k) >> 2u]${tail ? `${inside})` : ''};
+    }`;
+  }
+  const rowLoop = (body: string): string => `    for (var i = 0u; i < ${depth * quads}u + zero; i++) {
+      let k = k0 + ${from}u + i / ${quads}u;
+${body}
+      panel${index}[i] = ${tail ? 'select(vec4f(), value, k < params.k)' : 'value'};
+    }`;
+  if (panel === 'columns') {                             // panel[k·quads + c/4] holds four columns of row k
+    return rowLoop(`      let column = min(c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u, params.n - 4u);
+      let value = b[(p_at + k * params.p_row + column) >> 2u];`);
+  }
+  return rowLoop(`      let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
+      let at = p_at + k * params.p_row;
+      let value = vec4f(${range(4).map((e) => `b[at + min(column + ${e}u, params.n - 1u) * params.p_col]`).join(', ')});`);
+}
+
+function panelValue({ columns, panel }: PanelForm, block: Block, k: number, c: number): string {
+  return panel === 'k'
+    ? `panel${block.index}[${c * block.depth / 4 + (k >> 2)}][${k & 3}]`
+    : `panel${block.index}[${k * columns / 4 + (c >> 2)}][${c & 3}]`;
+}
+
+function streamLoads({ lanes, depth, stream, tail }: PanelForm): string {
+  const each = stream === 'vec4' ? 4 : 1;
+  return lines(Math.ceil(depth / (lanes * each)), (q) => {
+    const k = `k0 + ${q * lanes * each}u + lane${each === 4 ? ' * 4u' : ''}`;
+    const load = each === 4 ? `a[(s_at + r * params.s_row + ${k}) >> 2u]` : `a[s_at + r * params.s_row + (${k}) * params.s_col]`;
+    return `      let x${q} = ${tail ? `select(${each === 4 ? 'vec4f()' : '0.0'}, ${load}, ${k} < params.k)` : load};`;
+  });
+}
+
+function products(form: PanelForm, block: Block): string {
+  const { lanes, columns, stream } = form;
+  const each = stream === 'vec4' ? 4 : 1;
+  const body = lines(block.depth, (kk) => {
+    const k = block.from + kk;
+    const held = `x${Math.floor(k / (lanes * each))}${each === 4 ? `[${k & 3}]` : ''}`;
+    const from = Math.floor(k / each) % lanes;
+    const terms = range(columns).map((c) => `y${c} += x * ${panelValue(form, block, kk, c)};`).join(' ');
+    return `        { let x = subgroupBroadcast(${held}, ${from}u); ${terms} }`;
+  });
+  return `      if (zero != ${block.index + 1}u) {\n${body}\n      }`;
+}
+
+const quadAt = ({ lanes }: PanelForm, q: number): string => `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
+const valueAt = (form: PanelForm, c: number): string => `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
+
+function addStored(form: PanelForm): string {
+  if (form.store === 'scalar') {
+    return lines(form.columns, (c) => `        if (${columnOf(form, `${c}u`)} < params.n) { y${c} += y[${valueAt(form, c)}]; }`);
+  }
+  return lines(form.columns / 4, (q) =>
+    `        { let old = y[${quadAt(form, q)}]; ${range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ')} }`);
+}
+
+function storeRow(form: PanelForm): string {
+  if (form.store === 'scalar') {
+    return lines(form.columns, (c) => `      if (${columnOf(form, `${c}u`)} < params.n) { y[${valueAt(form, c)}] = y${c}; }`);
+  }
+  return lines(form.columns / 4, (q) => `      y[${quadAt(form, q)}] = vec4f(${range(4).map((e) => `y${4 * q + e}`).join(', ')});`);
+}
+
+function biasLoad(form: PanelForm): string {
+  return lines(form.columns, (c) =>
+    `  let bias${c} = bias[g * params.bias_batch + min(${columnOf(form, `${c}u`)}, params.n - 1u)];`);
+}

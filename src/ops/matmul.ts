@@ -1,0 +1,144 @@
+import { expectShape, size } from '../autograd/shape.ts';
+import { empty, type Tensor } from '../autograd/tensor.ts';
+import { record } from '../autograd/tape.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+import { panelLaunch } from './matmul_panel.ts';
+
+/** A matrix, or a batch of them, inside a tensor: element strides and an offset. */
+export type Matrix = {
+  readonly tensor: Tensor;
+  readonly at?: number;
+  readonly row: number;
+  readonly col: number;
+  readonly batch?: number;
+};
+
+export type Gemm = {
+  /** [m, k]; `row` strides over m, `col` over k. */
+  readonly a: Matrix;
+  /** [k, n]; `row` strides over k, `col` over n. */
+  readonly b: Matrix;
+  /** [m, n], contiguous along n. */
+  readonly y: Omit<Matrix, 'col'>;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly batch?: number;
+  /** [n], or [batch, n] where `biasBatch` is n. */
+  readonly bias?: Tensor | null;
+  readonly biasBatch?: number;
+  readonly scale?: number;
+  /** Adds to what `y` holds already. */
+  readonly accumulate?: boolean;
+};
+
+const TILE = 4;
+
+/** Dispatches y = scale · a b (+ bias) (+ y), batched, with any strides; the form that suits the device and the shape. */
+export function gemm(job: Gemm): void {
+  const { gpu } = tracing('matmul');
+  const { a, b, y, m, n, k, batch = 1, bias = null, scale = 1, accumulate = false } = job;
+  const flops = 2 * batch * m * n * k;
+  const buffers = { a: a.tensor, b: b.tensor, y: y.tensor, ...(bias ? { bias } : {}) };
+  const common = {
+    m, n, k, batch, y_at: y.at ?? 0, y_batch: y.batch ?? 0, y_row: y.row,
+    bias_batch: job.biasBatch ?? 0, scale, accumulate: Number(accumulate),
+  };
+  const panel = panelLaunch(gpu, job);
+  if (panel) {
+    dispatch('matmul_panel/forward', buffers, { ...panel, flops, params: { ...common, ...panel.params } });
+    return;
+  }
+  dispatch('matmul/forward', { bias: a.tensor, ...buffers }, {
+    threads: batch * Math.ceil(m / TILE) * Math.ceil(n / TILE), flops,
+    params: {
+      ...common, has_bias: Number(bias !== null),
+      a_at: a.at ?? 0, a_batch: a.batch ?? 0, a_row: a.row, a_col: a.col,
+      b_at: b.at ?? 0, b_batch: b.batch ?? 0, b_row: b.row, b_col: b.col,
+    },
+  });
+}
+
+/**
+ * y = x Wᵀ + b over the last axis, or a batch of such maps.
+ *
+ * @param x [..., K], or [G, ..., K] where `w` is a batch
+ * @param w [N, K] or [G, N, K]; trainable or frozen
+ * @param b [N] or [G, N], or null
+ * @returns [..., N]
+ */
+export function linear(x: Tensor, w: Tensor, b: Tensor | null): Tensor {
+  const batched = w.shape.length === 3;
+  const [n, k] = w.shape.slice(-2) as [number, number];
+  const batch = batched ? w.shape[0]! : 1;
+  expectShape('linear', 'the last axis of x', x.shape.slice(-1), [k]);
+  if (batched) expectShape('linear', 'the first axis of x', x.shape.slice(0, 1), [batch]);
+  if (b) expectShape('linear', 'b', b.shape, batched ? [batch, n] : [n]);
+  const m = size(x.shape) / k / batch;
+  const y = empty([...x.shape.slice(0, -1), n], 'linear');
+  gemm({ ...forms(m, n, k).forward(x, w, y), batch, bias: b, biasBatch: batched ? n : 0 });
+  return record('linear', b ? [x, w, b] : [x, w], y, (dy) => [
+    x.requiresGrad ? inputGradient(dy, w, x, { m, n, k, batch }) : null,
+    w.requiresGrad ? weightGradient(dy, x, w, { m, n, k, batch }) : null,
+    ...(b ? [b.requiresGrad ? biasGradient(dy, b, m, n) : null] : []),
+  ]);
+}
+
+/** The three products of a linear layer as matrices: x [m, k], w [n, k], y and dy [m, n]. */
+export function forms(m: number, n: number, k: number) {
+  return {
+    /** y = x wᵀ */
+    forward: (x: Tensor, w: Tensor, y: Tensor): Gemm => ({
+      a: { tensor: x, row: k, col: 1, batch: m * k }, b: { tensor: w, row: 1, col: k, batch: n * k },
+      y: { tensor: y, row: n, batch: m * n }, m, n, k,
+    }),
+    /** dx = dy w */
+    input: (dy: Tensor, w: Tensor, dx: Tensor): Gemm => ({
+      a: { tensor: dy, row: n, col: 1, batch: m * n }, b: { tensor: w, row: k, col: 1, batch: n * k },
+      y: { tensor: dx, row: k, batch: m * k }, m, n: k, k: n,
+    }),
+    /** dw = dyᵀ x */
+    weight: (dy: Tensor, x: Tensor, dw: Tensor): Gemm => ({
+      a: { tensor: dy, row: 1, col: n, batch: m * n }, b: { tensor: x, row: k, col: 1, batch: m * k },
+      y: { tensor: dw, row: k, batch: n * k }, m: n, n: k, k: m,
+    }),
+  };
+}
+
+type Sizes = { m: number; n: number; k: number; batch: number };
+
+function inputGradient(dy: Tensor, w: Tensor, x: Tensor, { m, n, k, batch }: Sizes): Tensor {
+  const dx = empty(x.shape, 'linear dx');
+  gemm({ ...forms(m, n, k).input(dy, w, dx), batch });
+  return dx;
+}
+
+function weightGradient(dy: Tensor, x: Tensor, w: Tensor, { m, n, k, batch }: Sizes): Tensor {
+  const dw = empty(w.shape, 'linear dw');
+  gemm({ ...forms(m, n, k).weight(dy, x, dw), batch });
+  return dw;
+}
+
+/** db[g, n] = Σ_m dy[g, m, n], for dy [g·m, n] and b [n] or [g, n]: partial sums over runs of rows, then over those. */
+export function biasGradient(dy: Tensor, b: Tensor, m: number, n: number): Tensor {
+  return columnSums(dy, size(b.shape) / n, m, n, b.shape);
+}
+
+/** Σ over the middle axis of x [groups, rows, columns], in a fixed order. @returns [groups, columns] as `shape` */
+export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: readonly number[]): Tensor {
+  const runs = Math.max(1, Math.min(64, Math.ceil(rows / 64)));
+  const sum = empty(shape, 'column sums');
+  const reduce = (from: Tensor, to: Tensor, inRows: number, outRows: number): void =>
+    dispatch('column_sums/forward', { x: from, y: to }, {
+      threads: groups * outRows * columns, flops: groups * inRows * columns,
+      params: { groups, rows: inRows, columns, runs: outRows },
+    });
+  if (runs === 1) {
+    reduce(x, sum, rows, 1);
+    return sum;
+  }
+  const partial = empty([groups, runs, columns], 'column sums, partial');
+  reduce(x, partial, rows, runs);
+  reduce(partial, sum, runs, 1);
+  return sum;
+}

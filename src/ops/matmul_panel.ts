@@ -1,0 +1,50 @@
+import { matmulPanel, panelKey, type PanelForm } from '../../kernels/matmul_panel.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Launch } from '../gpu/program.ts';
+import type { Gemm, Matrix } from './matmul.ts';
+
+const WORKGROUPS = 16;                   // enough to share among a machine's cores, few enough to fill panels rarely
+const MIN_ROWS = 32;
+
+/** The panel form of a matmul, where the device is one whose compiler likes it and the shape is worth it; else null. */
+export function panelLaunch(gpu: Gpu, job: Gemm): (Launch & { params: Record<string, number> }) | null {
+  if (gpu.deviceClass !== 'software' || !gpu.features.has('subgroups') || gpu.subgroupSize !== 8) return null;
+  const { a, b, y, m, n, k, batch = 1 } = job;
+  if (m * n * k < 32 * 32 * 32 || n < 4) return null;
+  const lanes = gpu.subgroupSize;
+  const columns = columnsFor(n, lanes);
+  const depth = depthFor(k);
+  const form: PanelForm = {
+    lanes, columns, depth,
+    stream: a.col === 1 && quads(a, k, a.row) ? 'vec4' : 'scalar',
+    panel: b.row === 1 && quads(b, k, b.col) ? 'k' : b.col === 1 && quads(b, n, b.row) ? 'columns' : 'scalar',
+    store: n % (columns * lanes) === 0 && quads({ ...y, col: 1 }, n, y.row) ? 'vec4' : 'scalar',
+    tail: k % depth !== 0,
+    bias: Boolean(job.bias),
+  };
+  const tilesC = Math.ceil(n / (columns * lanes));
+  const rowTiles = Math.max(1, Math.min(Math.ceil(WORKGROUPS / (tilesC * batch)), Math.floor(m / MIN_ROWS)));
+  const rows = Math.ceil(m / rowTiles);
+  return {
+    workgroups: batch * tilesC * Math.ceil(m / rows),
+    generated: { key: panelKey(form), code: () => matmulPanel(form) },
+    params: {
+      rows,
+      s_at: a.at ?? 0, s_batch: a.batch ?? 0, s_row: a.row, s_col: a.col,
+      p_at: b.at ?? 0, p_batch: b.batch ?? 0, p_row: b.row, p_col: b.col,
+    },
+  };
+}
+
+const quads = ({ at = 0, batch = 0 }: Matrix, extent: number, stride: number): boolean =>
+  [at, batch, extent, stride].every((value) => value % 4 === 0);
+
+// as wide as possible without computing many columns that are thrown away
+function columnsFor(n: number, lanes: number): number {
+  const waste = (columns: number): number => Math.ceil(n / (columns * lanes)) * columns * lanes / n;
+  return [12, 8, 4].reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
+}
+
+function depthFor(k: number): number {
+  return k <= 32 ? 32 : k % 96 === 0 || k > 256 ? 96 : k <= 64 ? 64 : 96;
+}
