@@ -1,0 +1,96 @@
+import { expectShape, size, type Shape } from '../autograd/shape.ts';
+import { record, recordMany } from '../autograd/tape.ts';
+import { empty, type Tensor } from '../autograd/tensor.ts';
+import { dispatch } from '../gpu/program.ts';
+import { itemsFor } from './vectorise.ts';
+
+/**
+ * Joins tensors along an axis.
+ *
+ * @param xs equal shapes but for `axis`, which is the last by default and may be negative
+ * @returns y, whose `axis` is the sum of theirs
+ */
+export function concat(xs: readonly Tensor[], axis = -1): Tensor {
+  const shape = xs[0]!.shape;
+  const at = axisOf('concat', shape, axis);
+  xs.forEach((x, i) => expectShape('concat', `input ${i}`, x.shape, shape.with(at, x.shape[at] ?? 0)));
+  const counts = xs.map((x) => x.shape[at]!);
+  return record('concat', xs, join(xs, at), (dy) => {
+    const firsts = startsOf(counts);
+    return xs.map((x, i) => x.requiresGrad ? take(dy, at, firsts[i]!, counts[i]!) : null);
+  });
+}
+
+/** `count` entries of an axis from `start` on; the axis may be negative. */
+export function slice(x: Tensor, axis: number, start: number, count: number): Tensor {
+  const at = axisOf('slice', x.shape, axis);
+  const extent = x.shape[at]!;
+  if (!(start >= 0 && count > 0 && start + count <= extent)) {
+    const range = `[${start}, ${start + count})`;
+    throw new Error(`slice: ${range} must lie within axis ${at} of [${x.shape.join(', ')}]`);
+  }
+  return record('slice', [x], take(x, at, start, count), (dy) => {
+    const dx = empty(x.shape, 'dx');
+    move('pad', dy, dx, { whole: dx, part: dy, at, start });
+    return [dx];
+  });
+}
+
+/** Cuts an axis into parts of the given sizes, which must fill it; their gradients are joined in one go. */
+export function split(x: Tensor, axis: number, counts: readonly number[]): Tensor[] {
+  const at = axisOf('split', x.shape, axis);
+  const total = counts.reduce((a, b) => a + b, 0);
+  if (total !== x.shape[at]) {
+    throw new Error(`split: parts [${counts.join(', ')}] must fill axis ${at} of [${x.shape.join(', ')}]`);
+  }
+  const firsts = startsOf(counts);
+  const parts = counts.map((count, i) => take(x, at, firsts[i]!, count));
+  return recordMany('split', [x], parts, (dys) => [
+    join(dys.map((dy, i) => dy ?? zeros(parts[i]!.shape)), at),
+  ]);
+}
+
+function join(xs: readonly Tensor[], at: number): Tensor {
+  const counts = xs.map((x) => x.shape[at]!);
+  const firsts = startsOf(counts);
+  const y = empty(xs[0]!.shape.with(at, firsts.at(-1)! + counts.at(-1)!), 'concat');
+  xs.forEach((x, i) => move('place', x, y, { whole: y, part: x, at, start: firsts[i]! }));
+  return y;
+}
+
+function take(x: Tensor, at: number, start: number, count: number): Tensor {
+  const y = empty(x.shape.with(at, count), 'slice');
+  move('take', x, y, { whole: x, part: y, at, start });
+  return y;
+}
+
+type Block = { readonly whole: Tensor; readonly part: Tensor; readonly at: number; readonly start: number };
+
+function move(entry: 'place' | 'take' | 'pad', x: Tensor, y: Tensor, block: Block): void {
+  const { whole, part, at, start } = block;
+  const rows = size(whole.shape.slice(0, at));
+  const inner = size(whole.shape.slice(at + 1));
+  const extents = [whole.shape[at]! * inner, part.shape[at]! * inner, start * inner] as const;
+  const { width, tuning } = itemsFor(...extents);
+  const [all, some, first] = extents.map((extent) => extent / width) as [number, number, number];
+  const threads = rows * (entry === 'pad' ? all : some);
+  dispatch(`concat/${entry}`, { x, y }, { threads, tuning, params: { rows, whole: all, part: some, first } });
+}
+
+function zeros(shape: Shape): Tensor {
+  const y = empty(shape, 'zeros');
+  const count = size(shape);
+  dispatch('elementwise/fill', { y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
+  return y;
+}
+
+function startsOf(counts: readonly number[]): number[] {
+  let end = 0;
+  return counts.map((count) => (end += count) - count);
+}
+
+function axisOf(op: string, shape: Shape, axis: number): number {
+  const at = axis < 0 ? axis + shape.length : axis;
+  if (at >= 0 && at < shape.length) return at;
+  throw new Error(`${op}: axis must lie within [${shape.join(', ')}], got ${axis}`);
+}
