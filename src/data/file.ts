@@ -6,11 +6,13 @@ export type Picture = { readonly width: number; readonly height: number; readonl
 /** A file that cannot be used, told in one sentence which names it. */
 export class FileError extends Error {
   readonly path: string;
+  readonly problem: string;
 
   constructor(path: string, problem: string) {
     super(`Cannot read "${path}": ${problem}`);
     this.name = 'FileError';
     this.path = path;
+    this.problem = problem;
   }
 }
 

@@ -6,10 +6,10 @@ import type { Picture } from './file.ts';
 sharp.cache(false);
 sharp.concurrency(1);
 
-/** An RGB picture, `data` [height, width, 3]; grey becomes three equal channels. Equal to what PIL decodes. */
+/** An RGB picture, `data` [height, width, 3], equal to what PIL decodes; grey becomes three equal channels. */
 export async function readJpeg(path: string): Promise<Picture> {
   const bytes = readFile(path);
-  if (bytes.readUIntBE(0, Math.min(2, bytes.length)) !== 0xffd8) throw new FileError(path, 'it is not a JPEG file');
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) throw new FileError(path, 'it is not a JPEG file');
   try {
     // The released loader ignores colour profiles. What libjpeg only warns of is damaged data: refused too.
     const image = sharp(bytes, { ignoreIcc: true, failOn: 'warning' }).toColourspace('srgb').removeAlpha();
@@ -22,6 +22,7 @@ export async function readJpeg(path: string): Promise<Picture> {
 }
 
 /** `data` is [height, width, 3]; `quality` 1 to 100. */
-export async function writeJpeg(path: string, { width, height, data }: Picture, { quality = 92 } = {}): Promise<void> {
+export async function writeJpeg(path: string, picture: Picture, { quality = 92 } = {}): Promise<void> {
+  const { width, height, data } = picture;
   await sharp(data, { raw: { width, height, channels: 3 } }).jpeg({ quality }).toFile(path);
 }

@@ -8,14 +8,18 @@ export type MatClass = keyof typeof CLASSES;
 export type MatData =
   | Float64Array | Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 /** `data` is column-major: dims [h, w] has element (y, x) at x·h + y. */
-export type MatNumeric = { kind: 'numeric'; class: MatClass; dims: number[]; data: MatData };
-export type MatChar = { kind: 'char'; dims: number[]; text: string };
-export type MatCell = { kind: 'cell'; dims: number[]; cells: MatValue[] };
+export type MatNumeric = { readonly kind: 'numeric'; readonly class: MatClass; readonly dims: Dims; readonly data: MatData };
+export type MatChar = { readonly kind: 'char'; readonly dims: Dims; readonly text: string };
+export type MatCell = { readonly kind: 'cell'; readonly dims: Dims; readonly cells: readonly MatValue[] };
 /** A struct array; a 1x1 struct is one with a single element. */
 export type MatStruct = {
-  kind: 'struct'; dims: number[]; fields: string[]; elements: Record<string, MatValue>[];
+  readonly kind: 'struct';
+  readonly dims: Dims;
+  readonly fields: readonly string[];
+  readonly elements: readonly Readonly<Record<string, MatValue>>[];
 };
 export type MatValue = MatNumeric | MatChar | MatCell | MatStruct;
+type Dims = readonly number[];
 
 type Source = { bytes: Buffer; at: number };
 type Element = { type: number; body: Buffer };

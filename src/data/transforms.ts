@@ -1,10 +1,10 @@
 // The released chains. Training: flip, scale and rotate, resize, ignore regions, to tensor. Validation: the last three.
+import type { DatasetKind } from './dataset.ts';
 import { resizeCubic, resizeNearest } from './resample.ts';
 import { IGNORE, makeField, mapFields } from './sample.ts';
 import type { DataTask, Field, Sample } from './sample.ts';
 import { inverseRotation, warpCubic, warpNearest } from './warp.ts';
 
-export type DatasetKind = 'pascal' | 'nyud';
 export type Augmentation = { readonly flip: boolean; readonly degrees: number; readonly scale: number };
 /**
  * What becomes of values outside 0..255, where the bicubic kernel overshoots: 'clamp' them, or 'wrap' them

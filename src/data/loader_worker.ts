@@ -1,0 +1,21 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { decodeInto } from './batch.ts';
+import type { Decoding, ImageSize, Job } from './batch.ts';
+import { FileError } from './file.ts';
+
+export type Request = { readonly id: number; readonly job: Job };
+/** A bad file is told apart from a defect of the program, which may not be skipped. */
+export type Reply = { readonly id: number } & (
+  { readonly size: ImageSize } | { readonly path: string; readonly problem: string } | { readonly error: unknown });
+
+parentPort!.on('message', async ({ id, job }: Request) => {
+  parentPort!.postMessage(await answer(id, job));
+});
+
+async function answer(id: number, job: Job): Promise<Reply> {
+  try {
+    return { id, size: await decodeInto(workerData as Decoding, job) };
+  } catch (error) {
+    return error instanceof FileError ? { id, path: error.path, problem: error.problem } : { id, error };
+  }
+}
