@@ -1,0 +1,51 @@
+// attention: what the kernels of window attention share. The tokens of a window attend to each other, head by head:
+//
+//   s_ij = scale · q_i·k_j + table[offset(i, j)] + mask(i, j)
+//   mask(i, j) is −100 between tokens that only the shift made neighbours, else 0
+//
+// shapes    qkv [B, H, W, 3C], the last axis (q|k|v, head, head dim) · dy [B, H, W, C] · table [(2 side − 1)², heads]
+//           lse, delta [windows, heads, area]
+//           the head dim lies as ITEMS items of four channels where it is a multiple of 4, else of one
+// The kernel has the constants WG, WIDTH and ITEMS and the alias Item, and uses lib/index and lib/window too.
+struct Params {
+  windows: u32, heads: u32, height: u32, width: u32, side: u32, shift: u32, scale: f32, run: u32, runs: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<Item>;
+@group(0) @binding(2) var<storage, read> dy: array<Item>;
+@group(0) @binding(3) var<storage, read> table: array<f32>;
+@group(0) @binding(4) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(5) var<storage, read_write> delta: array<f32>;
+
+alias Row = array<Item, ITEMS>;
+const Q = 0u;
+const K = 1u;
+const V = 2u;
+
+fn qkv_at(token: u32, which: u32, head: u32) -> u32 { return ((token * 3u + which) * params.heads + head) * ITEMS; }
+fn y_at(token: u32, head: u32) -> u32 { return (token * params.heads + head) * ITEMS; }
+
+fn qkv_row(token: u32, which: u32, head: u32) -> Row {
+  var row: Row;
+  for (var d = 0u; d < ITEMS; d++) { row[d] = qkv[qkv_at(token, which, head) + d]; }
+  return row;
+}
+fn dy_row(token: u32, head: u32) -> Row {
+  var row: Row;
+  for (var d = 0u; d < ITEMS; d++) { row[d] = dy[y_at(token, head) + d]; }
+  return row;
+}
+fn sum_of(v: Item) -> f32 {
+  let four = vec4f(v);                                       // an f32 is repeated
+  return select(four.x, dot(four, vec4f(1.0)), WIDTH == 4u);
+}
+fn product(a: Row, b: Row) -> f32 {
+  var sum = Item();
+  for (var d = 0u; d < ITEMS; d++) { sum += a[d] * b[d]; }
+  return sum_of(sum);
+}
+
+fn score(q: Row, k: Row, win: Window, head: u32, i: u32, j: u32) -> f32 {
+  let mask = select(-100.0, 0.0, region_of(win, i) == region_of(win, j));
+  return params.scale * product(q, k) + table[offset_of(i, j) * params.heads + head] + mask;
+}
