@@ -26,15 +26,20 @@ export type PanelForm = {
   /** k ends inside a panel: what lies past the end counts as 0. */
   readonly tail: boolean;
   readonly bias: boolean;
+  /** What else a workgroup does with its tile of y once that is complete. */
+  readonly epilogue?: Epilogue;
 };
 
+export type Epilogue = { readonly key: string; readonly bindings: string; readonly body: string };
+
 const BLOCK = 32;
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
+export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
 
 export function panelKey(form: PanelForm): string {
   const { lanes, columns, depth, stream, panel, store, tail, bias } = form;
-  return `matmul_panel(${[lanes, columns, depth, stream, panel, store, tail && 'tail', bias && 'bias'].filter(Boolean).join(' ')})`;
+  const words = [lanes, columns, depth, stream, panel, store, tail && 'tail', bias && 'bias', form.epilogue?.key];
+  return `matmul_panel(${words.filter(Boolean).join(' ')})`;
 }
 
 export function matmulPanel(form: PanelForm): string {
@@ -42,13 +47,14 @@ export function matmulPanel(form: PanelForm): string {
   return `enable subgroups;
 struct Params {
   m: u32, n: u32, k: u32, batch: u32, s_at: u32, s_batch: u32, s_row: u32, s_col: u32, p_at: u32, p_batch: u32, p_row: u32,
-  p_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32, rows: u32, zero: u32,
+  p_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32, rows: u32, y_stream: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<${stream === 'vec4' ? 'vec4f' : 'f32'}>;
 @group(0) @binding(2) var<storage, read> b: array<${panel === 'scalar' ? 'f32' : 'vec4f'}>;
 @group(0) @binding(3) var<storage, read_write> y: array<${form.store === 'vec4' ? 'vec4f' : 'f32'}>;
 ${bias ? '@group(0) @binding(4) var<storage, read> bias: array<f32>;' : ''}
+${form.epilogue?.bindings ?? ''}
 @compute @workgroup_size(${lanes})
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {
@@ -80,6 +86,7 @@ ${bias ? `      if (k0 == 0u) {\n${lines(columns, (c) => `        y${c} += bias$
 ${storeRow(form)}
     }
   }
+${form.epilogue?.body ?? ''}
 }
 `;
 }
@@ -92,7 +99,7 @@ function blocks({ depth }: PanelForm): Block[] {
 }
 
 // the column of a lane's c-th value, where `c` is an expression: vec4 by vec4, so that whole vec4 can be stored
-const columnOf = ({ lanes }: PanelForm, c: string): string => `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
+export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string => `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
 
 function fill(form: PanelForm, { index, from, depth }: Block): string {
   const { columns, lanes, panel, tail } = form;

@@ -70,3 +70,15 @@ export function release(gpu: Gpu, tensor: Tensor): void {
 export function trainable(tensor: Tensor): Tensor {
   return { ...tensor, requiresGrad: true };
 }
+
+const constants = new WeakMap<Gpu, Map<string, Tensor>>();
+
+/** A small table of u32 on the device, made once for each content. */
+export function constantTable(gpu: Gpu, values: readonly number[]): Tensor {
+  let known = constants.get(gpu);
+  if (!known) constants.set(gpu, known = new Map());
+  const key = values.join();
+  let table = known.get(key);
+  if (!table) known.set(key, table = lasting(gpu, `table ${key.slice(0, 40)}`, [values.length], values, 'u32'));
+  return table;
+}

@@ -1,13 +1,16 @@
 import { matmulPanel, panelKey, type PanelForm } from '../../kernels/matmul_panel.ts';
+import { lowRankUpdate, type Update } from '../../kernels/mtlora_panel.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Launch } from '../gpu/program.ts';
 import type { Gemm, Matrix } from './matmul.ts';
+
+type PanelLaunch = Launch & { params: Record<string, number> };
 
 const WORKGROUPS = 16;                   // enough to share among a machine's cores, few enough to fill panels rarely
 const MIN_ROWS = 32;
 
 /** The panel form of a matmul, where the device is one whose compiler likes it and the shape is worth it; else null. */
-export function panelLaunch(gpu: Gpu, job: Gemm): (Launch & { params: Record<string, number> }) | null {
+export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch | null {
   if (gpu.deviceClass !== 'software' || !gpu.features.has('subgroups') || gpu.subgroupSize !== 8) return null;
   const { a, b, y, m, n, k, batch = 1 } = job;
   if (m * n * k < 32 * 32 * 32 || n < 4) return null;
@@ -22,14 +25,15 @@ export function panelLaunch(gpu: Gpu, job: Gemm): (Launch & { params: Record<str
     tail: k % depth !== 0,
     bias: Boolean(job.bias),
   };
+  const whole = update ? { ...form, epilogue: lowRankUpdate(form, update) } : form;
   const tilesC = Math.ceil(n / (columns * lanes));
   const rowTiles = Math.max(1, Math.min(Math.ceil(WORKGROUPS / (tilesC * batch)), Math.floor(m / MIN_ROWS)));
   const rows = Math.ceil(m / rowTiles);
   return {
     workgroups: batch * tilesC * Math.ceil(m / rows),
-    generated: { key: panelKey(form), code: () => matmulPanel(form) },
+    generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
     params: {
-      rows,
+      rows, y_stream: 0,
       s_at: a.at ?? 0, s_batch: a.batch ?? 0, s_row: a.row, s_col: a.col,
       p_at: b.at ?? 0, p_batch: b.batch ?? 0, p_row: b.row, p_col: b.col,
     },
@@ -46,5 +50,5 @@ function columnsFor(n: number, lanes: number): number {
 }
 
 function depthFor(k: number): number {
-  return k <= 32 ? 32 : k % 96 === 0 || k > 256 ? 96 : k <= 64 ? 64 : 96;
+  return [8, 32, 64].find((depth) => k <= depth) ?? 96;
 }

@@ -1,0 +1,95 @@
+// mtlora_panel: the low-rank updates of a multi-task linear layer as the epilogue of its base product (matmul_panel).
+//
+//   y[0] = base + P_s B_sᵀ          y[t] = base + P_t B_tᵀ (+ P_s B_sᵀ where tasks include the shared update)
+//
+// base is the tile that the workgroup has just stored in y[0]; P [M, R] and Bᵀ [R, N] hold the branches side by side,
+// the shared one first, scales already in P. Rows of Bᵀ lie in function-scope panels; a row of P is broadcast.
+// `kernels/mtlora_linear.wgsl` is the plain form.
+import { columnOf, lines, range, type Epilogue, type PanelForm } from './matmul_panel.ts';
+
+export type Update = {
+  /** Ranks of the shared branch and of each task's; 0 where there is no shared branch. */
+  readonly ranks: readonly number[];
+  /** Whether the tasks' outputs include the shared update (mode matrixv2). */
+  readonly tasksIncludeShared: boolean;
+};
+
+type Form = Pick<PanelForm, 'lanes' | 'columns' | 'store'>;
+const BLOCK = 32;
+
+export function lowRankUpdate(form: Form, update: Update): Epilogue {
+  const rank = update.ranks.reduce((a, b) => a + b, 0);
+  return {
+    key: `update ${update.ranks.join(',')}${update.tasksIncludeShared ? ' v2' : ''}`,
+    bindings: '@group(0) @binding(5) var<storage, read> p: array<f32>;\n@group(0) @binding(6) var<storage, read> bt: array<f32>;',
+    body: `${lines(Math.ceil(rank / BLOCK), (h) => fillBlock(form, h, Math.min(BLOCK, rank - h * BLOCK)))}
+  for (var r = r0; r < r1; r++) {
+${lines(Math.ceil(rank / form.lanes), (q) => {
+  const column = `${q * form.lanes}u + lane`;
+  return `    let p${q} = p[r * ${rank}u + min(${column}, ${rank - 1}u)];`;
+})}
+${lines(form.columns, (c) => `    var y${c} = 0.0;`)}
+${loadRow(form)}
+${branches(form, update)}
+  }`,
+  };
+}
+
+function fillBlock({ lanes, columns }: Form, h: number, depth: number): string {
+  const quads = columns / 4;
+  return `  var up${h}: array<vec4f, ${depth * quads}>;
+  for (var i = 0u; i < ${depth * quads}u + zero; i++) {
+    let at = (${h * BLOCK}u + i / ${quads}u) * params.n;
+    let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
+    up${h}[i] = vec4f(${range(4).map((e) => `bt[at + min(column + ${e}u, params.n - 1u)]`).join(', ')});
+  }`;
+}
+
+function branches(form: Form, { ranks, tasksIncludeShared }: Update): string {
+  const offsets = ranks.map((_, g) => ranks.slice(0, g).reduce((a, b) => a + b, 0));
+  const shared = `${addBranch(form, 'y', 0, ranks[0]!)}\n${storeRow(form, 'y', 0)}`;
+  const tasks = range(ranks.length - 1).map((t) => `    if (zero != ${t + 91}u) {
+${lines(form.columns, (c) => `    var t${c} = y${c};`)}
+${addBranch(form, 't', offsets[t + 1]!, ranks[t + 1]!)}
+${storeRow(form, 't', t + 1)}
+    }`);
+  return (tasksIncludeShared ? [shared, ...tasks] : [...tasks, shared]).join('\n');
+}
+
+function addBranch({ lanes, columns }: Form, name: string, offset: number, rank: number): string {
+  return lines(rank, (j) => {
+    const row = offset + j;
+    const block = Math.floor(row / BLOCK);
+    const value = (c: number): string => `up${block}[${row % BLOCK * columns / 4 + (c >> 2)}][${c & 3}]`;
+    const terms = range(columns).map((c) => `${name}${c} += x * ${value(c)};`).join(' ');
+    return `      { let x = subgroupBroadcast(p${Math.floor(row / lanes)}, ${row % lanes}u); ${terms} }`;
+  });
+}
+
+const rowAt = (g: number): string => `y_at + ${g}u * params.y_stream + r * params.y_row`;
+
+function loadRow(form: Form): string {
+  if (form.store === 'scalar') {
+    return lines(form.columns, (c) => {
+      const column = columnOf(form, `${c}u`);
+      return `    if (${column} < params.n) { y${c} = y[${rowAt(0)} + ${column}]; }`;
+    });
+  }
+  return lines(form.columns / 4, (q) => {
+    const quad = `y[(${rowAt(0)} + c0 + lane * 4u + ${4 * q * form.lanes}u) >> 2u]`;
+    return `    { let old = ${quad}; ${range(4).map((e) => `y${4 * q + e} = old[${e}];`).join(' ')} }`;
+  });
+}
+
+function storeRow(form: Form, name: string, g: number): string {
+  if (form.store === 'scalar') {
+    return lines(form.columns, (c) => {
+      const column = columnOf(form, `${c}u`);
+      return `      if (${column} < params.n) { y[${rowAt(g)} + ${column}] = ${name}${c}; }`;
+    });
+  }
+  return lines(form.columns / 4, (q) => {
+    const values = range(4).map((e) => `${name}${4 * q + e}`).join(', ');
+    return `      y[(${rowAt(g)} + c0 + lane * 4u + ${4 * q * form.lanes}u) >> 2u] = vec4f(${values});`;
+  });
+}

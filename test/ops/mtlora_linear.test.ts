@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest';
+import { gradcheck } from '../../src/autograd/gradcheck.ts';
+import { mtloraLinear, type MtloraOptions } from '../../src/ops/mtlora_linear.ts';
+import { useGpu } from '../support/gpu.ts';
+
+const gpu = useGpu();
+
+type Case = MtloraOptions & { name: string; m: number; n: number; k: number; own: boolean; dropped: boolean; bias: boolean };
+
+/** The layer's definition (sections 1.6 and 10 of the release's behaviour) in f64; streams [G, m, n], the shared first. */
+function definition({ ranks, scales, m, n, k, own, dropped, bias, tasksIncludeShared }: Case) {
+  return (...inputs: Float64Array[]): Float64Array => {
+    const [x, w, a, bt, ...rest] = inputs as [Float64Array, Float64Array, Float64Array, Float64Array, ...Float64Array[]];
+    const v = dropped ? rest.shift()! : x;
+    const b = bias ? rest.shift()! : null;
+    const y = new Float64Array(ranks.length * m * n);
+    for (let row = 0; row < m; row++) {
+      for (let column = 0; column < n; column++) {
+        let base = b ? b[column]! : 0;
+        for (let i = 0; i < k; i++) base += x[row * k + i]! * w[column * k + i]!;
+        let at = 0;
+        let shared = 0;
+        ranks.forEach((rank, g) => {
+          const input = own && g > 0 ? x.subarray(g * m * k) : v;
+          let update = 0;
+          for (let j = at; j < at + rank; j++) {
+            let down = 0;
+            for (let i = 0; i < k; i++) down += input[row * k + i]! * a[j * k + i]!;
+            update += scales[g]! * down * bt[j * n + column]!;
+          }
+          at += rank;
+          if (g === 0) shared = update;
+          y[(g * m + row) * n + column] = base + update + (g > 0 && tasksIncludeShared ? shared : 0);
+        });
+      }
+    }
+    return y;
+  };
+}
+
+const CASES: Case[] = [
+  { name: 'shared branch only', ranks: [3], scales: [2], m: 7, n: 5, k: 4, own: false, dropped: false, bias: true },
+  { name: 'shared branch at Swin width', ranks: [16], scales: [4], m: 49, n: 96, k: 96, own: false, dropped: false, bias: true },
+  { name: 'dropped input, no bias', ranks: [8, 4, 4], scales: [4, 4, 4], m: 50, n: 96, k: 64, own: false, dropped: true, bias: false },
+  { name: 'tasks on the shared input', ranks: [3, 2, 1], scales: [0.5, 2, 0.25], m: 5, n: 3, k: 4, own: false, dropped: false, bias: true },
+  { name: 'tasks on their own inputs', ranks: [3, 2, 1, 4], scales: [4, 1, 2, 2], m: 5, n: 7, k: 3, own: true, dropped: false, bias: true },
+  { name: 'own inputs, panels', ranks: [40, 4, 4, 4, 4], scales: [4, 4, 4, 4, 4], m: 65, n: 100, k: 96, own: true, dropped: true, bias: true },
+  { name: 'unequal ranks, panels', ranks: [16, 3, 8], scales: [4, 1, 2], m: 33, n: 96, k: 96, own: true, dropped: false, bias: true },
+  { name: 'no shared branch', ranks: [0, 2, 2], scales: [1, 3, 3], m: 6, n: 8, k: 8, own: true, dropped: false, bias: true },
+  {
+    name: 'tasks include the shared update', ranks: [3, 2, 2], scales: [2, 1, 1], m: 5, n: 4, k: 6, own: true, dropped: false,
+    bias: true, tasksIncludeShared: true,
+  },
+  {
+    name: 'tasks include the shared update, panels', ranks: [8, 4, 4], scales: [2, 1, 1], m: 48, n: 96, k: 96, own: false,
+    dropped: true, bias: true, tasksIncludeShared: true,
+  },
+];
+
+for (const each of CASES) {
+  test(`mtloraLinear() agrees with its definition and its derivatives: ${each.name}`, () => {
+    const { ranks, m, n, k, own, dropped, bias } = each;
+    const rank = ranks.reduce((a, b) => a + b);
+    const shapes = [
+      [own ? ranks.length : 1, m, k], [n, k], [rank, k], [rank, n], ...(dropped ? [[1, m, k]] : []), ...(bias ? [[n]] : []),
+    ];
+    return gradcheck(gpu(), (x, w, a, bt, ...rest) => {
+      const v = dropped ? rest.shift()! : null;
+      return mtloraLinear(x!, v, { w: w!, a: a!, bt: bt!, bias: bias ? rest.shift()! : null }, each);
+    }, definition(each), shapes);
+  });
+}
+
+test('mtloraLinear() refuses a number of streams that is neither 1 nor that of its branches', () =>
+  expect(gradcheck(
+    gpu(), (x, w, a, bt) => mtloraLinear(x!, null, { w: w!, a: a!, bt: bt!, bias: null }, { ranks: [1, 1, 1], scales: [1, 1, 1] }),
+    () => new Float64Array(1), [[2, 3, 4], [5, 4], [3, 4], [3, 5]],
+  )).rejects.toThrow('mtloraLinear: x must have 1 or 3 streams, got 2'));
