@@ -11,7 +11,7 @@ const NPM_CI = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
 export function installPackages(root, say) {
   const why = missingPackage(root);
   if (!why) return;
-  say(`${why}: running "npm ci" (about 400 MB in node_modules)`);
+  say(`${why}: running "npm ci" (about 460 MB in node_modules)`);
   const shell = process.platform === 'win32';       // there npm is a batch file, which needs a shell
   const child = spawnSync('npm', NPM_CI, { cwd: root, stdio: 'inherit', shell });
   if (child.error) throw new SetupError('Cannot run "npm ci": npm is not on the PATH; install Node.js with npm');
@@ -42,6 +42,6 @@ export function nodePath(root) {
   const own = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
   if (existsSync(own)) return own;
   if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
-  throw new SetupError(`Node 24 is missing: npm did not run the install script of "node"; `
-    + `run "npm rebuild node --ignore-scripts=false" (npm 12: "npm install-scripts approve node" first)`);
+  throw new SetupError('Node 24 is missing: npm did not run the install script of its package "node"; '
+    + 'run "npm rebuild node --ignore-scripts=false"');
 }

@@ -12,7 +12,8 @@ const PROBE = join(import.meta.dirname, 'probe.mjs');
 const PROBE_LIMIT_MS = 30_000;
 const INSTALL = {
   linux: 'install a Vulkan driver, a GPU vendor\'s or Mesa 24 or later (Debian, Ubuntu: "apt-get install '
-    + 'mesa-vulkan-drivers libvulkan1"), or run "npm run setup" without MTLORA_NO_DOWNLOAD, which fetches one',
+    + 'mesa-vulkan-drivers libvulkan1"), or run "npm run setup" without MTLORA_NO_DOWNLOAD, '
+    + 'which fetches one',
   darwin: 'WebGPU needs a Mac with Metal',
   win32: 'WebGPU needs a GPU driver with Direct3D 12',
 };
@@ -22,7 +23,7 @@ const FETCH = {
     get: fetchLavapipe,
     about: () => `lavapipe, Mesa's software Vulkan driver
   source  ${lavapipeSource().name}: signed packages mesa-vulkan-drivers, libvulkan1 and what they need
-  size    about 60 MB to download, 190 MB unpacked`,
+  size    about 70 MB to download, 250 MB unpacked; less where parts are installed`,
   },
   swiftshader: {
     get: fetchSwiftShader,
@@ -96,6 +97,9 @@ function probe(node, variables) {
   const env = { ...process.env, ...variables };
   const limit = { timeout: PROBE_LIMIT_MS, killSignal: 'SIGKILL' };
   const child = spawnSync(node, [PROBE], { env, encoding: 'utf8', ...limit });
+  if (child.error && child.error.code !== 'ETIMEDOUT') {
+    throw new SetupError(`Cannot run "${node}": ${child.error.code}; on Linux it needs glibc (not musl)`);
+  }
   const adapter = child.status === 0 ? JSON.parse(child.stdout) : null;
   if (adapter?.error) throw new SetupError(`Cannot load the package "webgpu": ${adapter.error}`);
   return adapter;

@@ -150,5 +150,5 @@ test('installPackages() says why it runs npm, and passes on that it failed', () 
   const said: string[] = [];
   expect(() => installPackages(folderWith({ 'package-lock.json': '{}' }), (text) => said.push(text)))
     .toThrow('"npm ci" failed with exit code 7; see its message above');
-  expect(said).toEqual(['No complete node_modules yet: running "npm ci" (about 400 MB in node_modules)']);
+  expect(said).toEqual(['No complete node_modules yet: running "npm ci" (about 460 MB in node_modules)']);
 });
