@@ -1,12 +1,13 @@
-import { along, applied, dot } from './affine.ts';
-import { CONTEXT, SYNTH_CLASSES } from './classes.ts';
-import { rayThrough, worldNormal, type DepthMap, type View } from './raster.ts';
+import { CONTEXT, SYNTH_CLASSES, type ClassName } from './classes.ts';
+import { normalMap } from './normals.ts';
+import type { SampleMap, View } from './raster.ts';
 import type { Scene } from './scene.ts';
 
 /** One thing of a picture as PASCAL-Part tells it: mask [H, W] of 0 and 1, and those of a person's parts. */
 export type ThingMask = {
-  readonly name: string;
+  readonly name: ClassName;
   readonly voc: number;
+  readonly area: number;
   readonly mask: Uint8Array;
   readonly parts: readonly { readonly name: string; readonly mask: Uint8Array }[];
 };
@@ -25,57 +26,63 @@ export type Labels = {
   readonly saliency: Float32Array;
 };
 
-/** For each pixel the solid that most of its 2x2 samples show, counting solids of one thing, class and part as one. */
-function dominantSolids(scene: Scene, map: DepthMap, width: number, height: number): Int16Array {
-  const groups = new Map<string, number>();
-  const groupOf = scene.solids.map(({ thing, label, part }) => {
-    const key = `${thing}/${label}/${part ?? ''}`;
-    if (!groups.has(key)) groups.set(key, groups.size);
-    return groups.get(key)!;
+/** Solids that no label tells apart: those of one thing, PASCAL-Context class and part. */
+type Group = { readonly thing: number; readonly label: number; readonly part: string | undefined };
+
+const SKY: Group = { thing: -1, label: CONTEXT.sky, part: undefined };
+
+/** The groups of a scene, sky first, and the group of each sample [2H, 2W]. */
+function groupSamples({ solids }: Scene, map: SampleMap): { groups: Group[]; samples: Uint16Array } {
+  const groups = [SKY];
+  const groupOf = solids.map(({ thing, label, part }) => {
+    const known = groups.findIndex((group) => group.thing === thing && group.label === label && group.part === part);
+    return known < 0 ? groups.push({ thing, label, part }) - 1 : known;
   });
-  const owners = new Int16Array(width * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const samples = [0, 1, 2, 3].map((i) => (2 * y + (i >> 1)) * map.width + 2 * x + (i & 1));
-      const groupAt = (sample: number): number => (map.solid[sample]! < 0 ? -1 : groupOf[map.solid[sample]!]!);
-      let [best, bestVotes] = [samples[0]!, 0];
-      for (const sample of samples) {
-        const votes = samples.filter((other) => groupAt(other) === groupAt(sample)).length;
-        const nearer = map.depth[sample]! < map.depth[best]!;
-        if (votes > bestVotes || (votes === bestVotes && nearer)) [best, bestVotes] = [sample, votes];
-      }
-      owners[y * width + x] = map.solid[best]!;
-    }
-  }
-  return owners;
+  const samples = new Uint16Array(map.solid.length);
+  for (let at = 0; at < samples.length; at++) samples[at] = map.solid[at]! < 0 ? 0 : groupOf[map.solid[at]!]!;
+  return { groups, samples };
 }
 
-/** Normal in the picture's axes at the middle of each pixel, for the solid that owns it. */
-function normalMap(scene: Scene, view: View, owners: Int16Array, map: DepthMap, width: number, height: number): Float32Array {
-  const normals = new Float32Array(width * height * 3);
-  for (let at = 0; at < width * height; at++) {
-    const solid = scene.solids[owners[at]!];
-    if (!solid) {
-      normals[at * 3 + 2] = 1;
-      continue;
-    }
-    const [x, y] = [at % width, Math.floor(at / width)];
-    const sum: [number, number, number] = [0, 0, 0];
+/** For each pixel [H, W] the group that most of its 2x2 samples show; the nearest of them if votes are equal. */
+function vote(samples: Uint16Array, { depth, width: across, height: down }: SampleMap): Uint16Array {
+  const [width, height] = [across / 2, down / 2];
+  const winners = new Uint16Array(width * height);
+  for (let at = 0; at < winners.length; at++) {
+    const corner = 2 * Math.floor(at / width) * across + 2 * (at % width);
+    let [bestVotes, bestDepth] = [0, Infinity];
     for (let i = 0; i < 4; i++) {
-      const [sx, sy] = [2 * x + (i & 1), 2 * y + (i >> 1)];
-      const sample = sy * map.width + sx;
-      const seen = scene.solids[map.solid[sample]!];
-      if (!seen || seen.thing !== solid.thing || seen.part !== solid.part || seen.label !== solid.label) continue;
-      const point = along(view.position, rayThrough(view, map.width, map.height, sx + 0.5, sy + 0.5), map.depth[sample]!);
-      const n = worldNormal(seen, applied(seen.fromWorld, point));
-      sum[0] += dot(n, view.right);
-      sum[1] -= dot(n, view.up);
-      sum[2] += dot(n, view.back);
+      const candidate = corner + (i >> 1) * across + (i & 1);
+      let votes = 0;
+      for (let j = 0; j < 4; j++) if (samples[corner + (j >> 1) * across + (j & 1)] === samples[candidate]) votes++;
+      if (votes < bestVotes || (votes === bestVotes && depth[candidate]! >= bestDepth)) continue;
+      [bestVotes, bestDepth] = [votes, depth[candidate]!];
+      winners[at] = samples[candidate]!;
     }
-    const length = Math.hypot(...sum);
-    for (let c = 0; c < 3; c++) normals[at * 3 + c] = sum[c]! / length;
   }
-  return normals;
+  return winners;
+}
+
+/** Masks of every thing and part of which something shows, in the scene's order. */
+function maskThings(scene: Scene, groups: readonly Group[], pixels: Uint16Array): (ThingMask & { thing: number })[] {
+  const thingMasks = scene.things.map(() => new Uint8Array(pixels.length));
+  const areas = scene.things.map(() => 0);
+  const partMasks = groups.map(({ part }) => (part ? new Uint8Array(pixels.length) : null));
+  const seen = new Set<number>();
+  pixels.forEach((group, at) => {
+    const { thing } = groups[group]!;
+    if (thing < 0) return;
+    seen.add(group);
+    thingMasks[thing]![at] = 1;
+    areas[thing]!++;
+    const part = partMasks[group];
+    if (part) part[at] = 1;
+  });
+  return scene.things.flatMap((name, thing) => {
+    if (areas[thing] === 0) return [];
+    const parts = groups.flatMap((group, i) =>
+      (group.thing === thing && group.part && seen.has(i) ? [{ name: group.part, mask: partMasks[i]! }] : []));
+    return [{ name, thing, voc: SYNTH_CLASSES[name].voc, area: areas[thing]!, mask: thingMasks[thing]!, parts }];
+  });
 }
 
 /** 255 where a thing meets something else: the pixels whose left or upper neighbours, up to `reach`, differ. */
@@ -95,57 +102,46 @@ function withBorders(classes: Uint8Array, things: Int16Array, width: number, hei
 }
 
 /**
- * The salient thing: the largest √area · (1 − ⅔·distance of its centre from the picture's, in half diagonals).
- * Large and central wins; a square root keeps a big thing at the rim from beating the one that is looked at.
+ * How much a thing stands out: √area · (1 − ⅔·distance of its centre from the picture's, in half diagonals).
+ * Large and central wins; the root keeps a big thing at the rim from beating the one that is looked at.
  */
-export function salientThing(things: readonly ThingMask[], width: number, height: number): number {
-  const scores = things.map(({ mask }) => {
-    let [area, sumX, sumY] = [0, 0, 0];
-    mask.forEach((inside, at) => {
-      if (!inside) return;
-      area += 1;
-      sumX += at % width;
-      sumY += Math.floor(at / width);
-    });
-    const away = Math.hypot(sumX / area - width / 2, sumY / area - height / 2) / (Math.hypot(width, height) / 2);
-    return Math.sqrt(area) * (1 - (2 / 3) * away);
+export function salience({ mask, area }: Pick<ThingMask, 'mask' | 'area'>, width: number, height: number): number {
+  let [sumX, sumY] = [0, 0];
+  mask.forEach((inside, at) => {
+    if (!inside) return;
+    sumX += at % width;
+    sumY += Math.floor(at / width);
   });
-  return scores.indexOf(Math.max(...scores));
+  const away = Math.hypot(sumX / area - width / 2, sumY / area - height / 2) / (Math.hypot(width, height) / 2);
+  return Math.sqrt(area) * (1 - (2 / 3) * away);
 }
 
-function maskOf(length: number, inside: (at: number) => boolean): Uint8Array {
-  return Uint8Array.from({ length }, (_, at) => (inside(at) ? 1 : 0));
+/** Share of each pixel's samples that show `thing`. */
+function coverage(groups: readonly Group[], samples: Uint16Array, thing: number, width: number, height: number): Float32Array {
+  const shares = new Float32Array(width * height);
+  for (let at = 0; at < samples.length; at++) {
+    if (groups[samples[at]!]!.thing !== thing) continue;
+    shares[Math.floor(at / (4 * width)) * width + ((at % (2 * width)) >> 1)]! += 0.25;
+  }
+  return shares;
 }
 
 /** All labels of a scene from its map of 2·width x 2·height samples. */
-export function labelScene(scene: Scene, view: View, map: DepthMap): Labels {
+export function labelScene(scene: Scene, view: View, map: SampleMap): Labels {
   const [width, height] = [map.width / 2, map.height / 2];
-  const owners = dominantSolids(scene, map, width, height);
-  const thingAt = Int16Array.from(owners, (owner) => (owner < 0 ? -1 : scene.solids[owner]!.thing));
-  const partAt = Array.from(owners, (owner) => scene.solids[owner]?.part);
+  const { groups, samples } = groupSamples(scene, map);
+  const pixels = vote(samples, map);
+  const things = maskThings(scene, groups, pixels);
+  const scores = things.map((thing) => salience(thing, width, height));
+  const salient = things[scores.indexOf(Math.max(...scores))];
 
-  const shown = scene.things.map((name, thing) => ({ name, thing })).filter(({ thing }) => thingAt.includes(thing));
-  const things = shown.map(({ name, thing }): ThingMask => {
-    const mask = maskOf(owners.length, (at) => thingAt[at] === thing);
-    const names = [...new Set(scene.solids.filter((solid) => solid.thing === thing && solid.part).map((solid) => solid.part!))];
-    const parts = names.map((part) => ({ name: part, mask: maskOf(owners.length, (at) => mask[at] === 1 && partAt[at] === part) }));
-    return { name, voc: SYNTH_CLASSES[name].voc, mask, parts: parts.filter((part) => part.mask.includes(1)) };
-  });
-  const salient = shown[salientThing(things, width, height)]?.thing ?? -2;
-  const saliency = Float32Array.from(owners, (_, at) => {
-    const [x, y] = [at % width, Math.floor(at / width)];
-    const inside = [0, 1, 2, 3].filter((i) => {
-      const owner = map.solid[(2 * y + (i >> 1)) * map.width + 2 * x + (i & 1)]!;
-      return owner >= 0 && scene.solids[owner]!.thing === salient;
-    });
-    return inside.length / 4;
-  });
+  const thingAt = Int16Array.from(pixels, (group) => groups[group]!.thing);
   const classes = Uint8Array.from(thingAt, (thing) => (thing < 0 ? 0 : SYNTH_CLASSES[scene.things[thing]!].voc));
   return {
     semseg: withBorders(classes, thingAt, width, height),
-    context: Uint16Array.from(owners, (owner) => (owner < 0 ? CONTEXT.sky : scene.solids[owner]!.label)),
-    things,
-    normals: normalMap(scene, view, owners, map, width, height),
-    saliency,
+    context: Uint16Array.from(pixels, (group) => groups[group]!.label),
+    things: things.map(({ name, voc, area, mask, parts }) => ({ name, voc, area, mask, parts })),
+    normals: normalMap(view, map, samples, pixels),
+    saliency: salient ? coverage(groups, samples, salient.thing, width, height) : new Float32Array(width * height),
   };
 }

@@ -19,7 +19,7 @@ export function drawPicture(width: number, height: number, ...keys: readonly num
     const view = viewOf(scene.camera);
     const map = rasterise(scene.solids, view, 2 * width, 2 * height);
     const labels = labelScene(scene, view, map);
-    const largest = Math.max(0, ...labels.things.map(({ mask }) => mask.reduce((a, b) => a + b, 0)));
+    const largest = Math.max(0, ...labels.things.map(({ area }) => area));
     if (largest < SMALLEST_SUBJECT * width * height) continue;
     return { width, height, data: develop(shade(scene, view, map, random), width, height, random), labels };
   }

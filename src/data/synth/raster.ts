@@ -5,8 +5,19 @@ import { hit, normalAt } from './solid.ts';
 /** The camera's axes in the world, each of length 1; `back` points from the scene to the camera. */
 export type View = { readonly position: Vec3; readonly right: Vec3; readonly up: Vec3; readonly back: Vec3; readonly focal: number };
 
-/** What each pixel sees: depth along the viewing axis (metres, Infinity for sky) and the solid's index (−1 for sky). */
-export type DepthMap = { readonly width: number; readonly height: number; readonly depth: Float32Array; readonly solid: Int16Array };
+/** What each of [height, width] samples sees. */
+export type SampleMap = {
+  readonly width: number;
+  readonly height: number;
+  /** Along the viewing axis, metres; Infinity in the sky. */
+  readonly depth: Float32Array;
+  /** Index of the solid; −1 in the sky. */
+  readonly solid: Int16Array;
+  /** Where on the solid, in its own coordinates [height, width, 3]. */
+  readonly local: Float32Array;
+  /** Outward unit normal in the world [height, width, 3]. */
+  readonly normal: Float32Array;
+};
 
 const NEAR = 0.05;
 
@@ -54,7 +65,7 @@ function turned(m: Affine, [x, y, z]: Vec3): Vec3 {
 }
 
 /** Casts a ray a pixel at each solid, inside its box on the screen, and keeps the nearest hit. */
-export function rasterise(solids: readonly Solid[], view: View, width: number, height: number): DepthMap {
+export function rasterise(solids: readonly Solid[], view: View, width: number, height: number): SampleMap {
   const depth = new Float32Array(width * height).fill(Infinity);
   const owner = new Int16Array(width * height).fill(-1);
   const first = rayThrough(view, width, height, 0.5, 0.5);
@@ -81,16 +92,29 @@ export function rasterise(solids: readonly Solid[], view: View, width: number, h
       }
     }
   });
-  return { width, height, depth, solid: owner };
+  return { width, height, depth, solid: owner, ...surfaces(solids, view, width, height, depth, owner) };
 }
 
-/** Outward unit normal, in the world, at a point given in the solid's coordinates: L⁻ᵀ·n, normalised. */
-export function worldNormal(solid: Solid, [x, y, z]: Vec3): Vec3 {
-  const n = normalAt(solid.kind, solid.taper, x, y, z);
-  const m = solid.fromWorld;
-  const nx = m[0]! * n[0] + m[4]! * n[1] + m[8]! * n[2];
-  const ny = m[1]! * n[0] + m[5]! * n[1] + m[9]! * n[2];
-  const nz = m[2]! * n[0] + m[6]! * n[1] + m[10]! * n[2];
-  const length = Math.sqrt(nx * nx + ny * ny + nz * nz);
-  return [nx / length, ny / length, nz / length];
+/** Point and normal of what each sample sees; the normal of L·p + t is L⁻ᵀ·n, normalised. */
+function surfaces(
+  solids: readonly Solid[], view: View, width: number, height: number, depth: Float32Array, owner: Int16Array,
+): Pick<SampleMap, 'local' | 'normal'> {
+  const local = new Float32Array(width * height * 3);
+  const normal = new Float32Array(width * height * 3);
+  for (let at = 0; at < width * height; at++) {
+    const solid = solids[owner[at]!];
+    if (!solid) continue;
+    const ray = rayThrough(view, width, height, (at % width) + 0.5, Math.floor(at / width) + 0.5);
+    const m = solid.fromWorld;
+    const [x, y, z] = applied(m, along(view.position, ray, depth[at]!));
+    const n = normalAt(solid.kind, solid.taper, x, y, z);
+    const nx = m[0]! * n[0] + m[4]! * n[1] + m[8]! * n[2];
+    const ny = m[1]! * n[0] + m[5]! * n[1] + m[9]! * n[2];
+    const nz = m[2]! * n[0] + m[6]! * n[1] + m[10]! * n[2];
+    const length = Math.sqrt(nx * nx + ny * ny + nz * nz);
+    const to = at * 3;
+    [local[to], local[to + 1], local[to + 2]] = [x, y, z];
+    [normal[to], normal[to + 1], normal[to + 2]] = [nx / length, ny / length, nz / length];
+  }
+  return { local, normal };
 }

@@ -1,41 +1,21 @@
-import { along, applied, dot, unitVector, type Vec3 } from './affine.ts';
+import { along, unitVector, type Vec3 } from './affine.ts';
 import { albedo, noise } from './material.ts';
-import { rayThrough, worldNormal, type DepthMap, type View } from './raster.ts';
+import { rayThrough, type SampleMap, type View } from './raster.ts';
 import type { Random } from './random.ts';
 import type { Scene, Solid } from './scene.ts';
-import { hit } from './solid.ts';
+import { blockedTowards, castersOf } from './shadow.ts';
 
-/** A solid that throws shadows, with a sphere around it. */
-type Caster = { readonly solid: Solid; readonly centre: Vec3; readonly radius: number; readonly scale: Vec3 };
+/** Metres off the surface at which a ray towards the light starts, so that it does not meet that surface again. */
+const OFFSET = 2e-3;
+/** Spread of the sun's directions, which blurs the rims of shadows. */
+const SUN_WIDTH = 0.12;
+/** How far something may be to keep light from all sides off, metres. */
+const NEARBY = 0.5;
+const FAR = 30;
 
 /** How long the solid's axes are in metres. */
 function axisLengths({ toWorld: m }: Solid): Vec3 {
   return [Math.hypot(m[0]!, m[4]!, m[8]!), Math.hypot(m[1]!, m[5]!, m[9]!), Math.hypot(m[2]!, m[6]!, m[10]!)];
-}
-
-function casterOf(solid: Solid): Caster {
-  const scale = axisLengths(solid);
-  const radius = solid.kind === 'ball' ? Math.max(...scale)
-    : solid.kind === 'capsule' ? scale[1] * (solid.taper + 1)
-      : Math.hypot(...scale) * Math.max(1, solid.taper);
-  return { solid, centre: [solid.toWorld[3]!, solid.toWorld[7]!, solid.toWorld[11]!], radius, scale };
-}
-
-/** Whether a caster stands between the point and `limit` metres along the unit vector `direction`. */
-function blocked(casters: readonly Caster[], from: Vec3, direction: Vec3, limit: number): boolean {
-  const [dx, dy, dz] = direction;
-  for (const { solid, centre, radius } of casters) {
-    const [x, y, z] = [centre[0] - from[0], centre[1] - from[1], centre[2] - from[2]];
-    const ahead = x * dx + y * dy + z * dz;
-    if (ahead < -radius || ahead > limit + radius) continue;
-    if (x * x + y * y + z * z - ahead * ahead > radius * radius) continue;
-    const m = solid.fromWorld;
-    const [ox, oy, oz] = applied(m, from);
-    const t = hit(solid.kind, solid.taper, ox, oy, oz,
-      m[0]! * dx + m[1]! * dy + m[2]! * dz, m[4]! * dx + m[5]! * dy + m[6]! * dz, m[8]! * dx + m[9]! * dy + m[10]! * dz);
-    if (t < limit) return true;
-  }
-  return false;
 }
 
 function skyColour({ backdrop }: Scene, ray: Vec3): Vec3 {
@@ -54,45 +34,52 @@ function skyColour({ backdrop }: Scene, ray: Vec3): Vec3 {
  *
  * @returns linear RGB [height, width, 3]
  */
-export function shade(scene: Scene, view: View, map: DepthMap, random: Random): Float32Array {
-  const { width, height, depth, solid: owner } = map;
+export function shade(scene: Scene, view: View, map: SampleMap, random: Random): Float32Array {
+  const { width, height, depth, solid: owner, local, normal } = map;
   const { solids, light, backdrop } = scene;
-  const casters = solids.filter(({ thing }) => thing >= 0).map(casterOf);
+  const [lx, ly, lz] = light.direction;
+  const casters = castersOf(solids);
   const scales = solids.map(axisLengths);
   const colours = new Float32Array(width * height * 3);
 
   for (let at = 0; at < width * height; at++) {
     const ray = rayThrough(view, width, height, (at % width) + 0.5, Math.floor(at / width) + 0.5);
     const index = owner[at]!;
+    const k = at * 3;
     if (index < 0) {
-      colours.set(skyColour(scene, ray), at * 3);
+      colours.set(skyColour(scene, ray), k);
       continue;
     }
-    const [solid, t] = [solids[index]!, depth[at]!];
-    const point = along(view.position, ray, t);
-    const local = applied(solid.fromWorld, point);
-    const normal = worldNormal(solid, local);
+    const t = depth[at]!;
+    const [nx, ny, nz] = [normal[k]!, normal[k + 1]!, normal[k + 2]!];
+    const px = view.position[0] + t * ray[0] + OFFSET * nx;
+    const py = view.position[1] + t * ray[1] + OFFSET * ny;
+    const pz = view.position[2] + t * ray[2] + OFFSET * nz;
+    const [jx, jy, jz] = [random.unit() - 0.5, random.unit() - 0.5, random.unit() - 0.5];
+
+    const facing = nx * lx + ny * ly + nz * lz;
+    const lit = facing > 0 && !blockedTowards(casters, px, py, pz, lx + SUN_WIDTH * jx, ly + SUN_WIDTH * jy, lz + SUN_WIDTH * jz, FAR);
+    const open = blockedTowards(casters, px, py, pz, nx + 1.6 * jy, ny + 1.6 * jz, nz + 1.6 * jx, NEARBY) ? 0.45 : 1;
+
+    const { material } = solids[index]!;
     const [sx, sy, sz] = scales[index]!;
-    const paint = albedo(solid.material, local[0] * sx, local[1] * sy, local[2] * sz);
-
-    const off = along(point, normal, 2e-3);
-    const jitter = (): number => random.unit() - 0.5;
-    const towards = unitVector(along(light.direction, [jitter(), jitter(), jitter()], 0.12));
-    const facing = dot(normal, light.direction);
-    const lit = facing > 0 && !blocked(casters, off, towards, 30) ? facing : 0;
-    const around = unitVector(along(normal, [jitter(), jitter(), jitter()], 1.6));
-    const open = blocked(casters, off, around, 0.5) ? 0.45 : 1;
-
-    const half = unitVector(along(light.direction, unitVector(ray), -1));
-    const shine = lit > 0 ? solid.material.gloss * 0.6 * Math.max(0, dot(normal, half)) ** 40 : 0;
-    const fill = open * (0.75 + 0.25 * normal[1]);
+    const paint = albedo(material, local[k]! * sx, local[k + 1]! * sy, local[k + 2]! * sz);
+    const sun = lit ? facing : 0;
+    const shine = lit && material.gloss > 0 ? 0.6 * material.gloss * highlight(nx, ny, nz, light.direction, ray) : 0;
+    const fill = open * (0.75 + 0.25 * ny);
     const haze = 1 - Math.exp(-t * backdrop.haze);
     for (let c = 0; c < 3; c++) {
-      const seen = paint[c]! * (light.ambient[c]! * fill + light.colour[c]! * lit) + shine * light.colour[c]!;
-      colours[at * 3 + c] = seen + (backdrop.horizon[c]! - seen) * haze;
+      const seen = paint[c]! * (light.ambient[c]! * fill + light.colour[c]! * sun) + shine * light.colour[c]!;
+      colours[k + c] = seen + (backdrop.horizon[c]! - seen) * haze;
     }
   }
   return colours;
+}
+
+/** Blinn's: how near the normal is to half-way between the light and the eye. */
+function highlight(nx: number, ny: number, nz: number, light: Vec3, ray: Vec3): number {
+  const half = unitVector(along(light, unitVector(ray), -1));
+  return Math.max(0, nx * half[0] + ny * half[1] + nz * half[2]) ** 40;
 }
 
 /**
@@ -110,11 +97,10 @@ export function develop(colours: Float32Array, width: number, height: number, ra
     for (let x = 0; x < width; x++) {
       const fromCentre = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) * 2;
       const gain = (exposure * (1 - vignette * fromCentre)) / 4;
+      const corner = (2 * y * 2 * width + 2 * x) * 3;
       for (let c = 0; c < 3; c++) {
         let sum = 0;
-        for (const [dy, dx] of [[0, 0], [0, 1], [1, 0], [1, 1]] as const) {
-          sum += Math.min(1.5, colours[((2 * y + dy) * 2 * width + 2 * x + dx) * 3 + c]!);
-        }
+        for (let i = 0; i < 4; i++) sum += Math.min(1.5, colours[corner + (i >> 1) * 6 * width + (i & 1) * 3 + c]!);
         const value = Math.max(0, sum * gain) ** (1 / 2.2) + grain * random.normal();
         bytes[(y * width + x) * 3 + c] = Math.round(255 * Math.max(0, Math.min(1, value)));
       }

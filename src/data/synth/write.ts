@@ -81,12 +81,10 @@ function checkOptions({ root, train, val, size }: SynthOptions): void {
 }
 
 async function writeFiles(root: string, id: string, { width, height, data, labels }: SynthPicture): Promise<void> {
-  const bytes = (values: Float32Array, level: (value: number) => number): Uint8Array =>
-    Uint8Array.from(values, (value) => Math.round(level(value)));
   await writeJpeg(join(root, 'JPEGImages', `${id}.jpg`), { width, height, data }, { quality: 92 });
   writePalettePng(join(root, 'semseg/VOC12', `${id}.png`), { width, height, data: labels.semseg, palette: VOC_PALETTE });
-  writeRgbPng(join(root, 'normals_distill', `${id}.png`), { width, height, data: bytes(labels.normals, (n) => (n + 1) * 127.5) });
-  writeGrayPng(join(root, 'sal_distill', `${id}.png`), { width, height, data: bytes(labels.saliency, (share) => share * 255) });
+  writeRgbPng(join(root, 'normals_distill', `${id}.png`), { width, height, data: levels(labels.normals, 127.5, 127.5) });
+  writeGrayPng(join(root, 'sal_distill', `${id}.png`), { width, height, data: levels(labels.saliency, 255, 0) });
   const columns = byColumns(labels.context, width, height);
   writeMat(join(root, 'pascal-context/trainval', `${id}.mat`), {
     LabelMap: { kind: 'numeric', class: 'uint16', dims: [height, width], data: columns },
@@ -94,9 +92,20 @@ async function writeFiles(root: string, id: string, { width, height, data, label
   writeMat(join(root, 'human_parts', `${id}.mat`), { anno: annotation(id, labels.things, width, height) });
 }
 
+/** round(factor·value + offset) */
+function levels(values: Float32Array, factor: number, offset: number): Uint8Array {
+  const bytes = new Uint8Array(values.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Math.round(values[i]! * factor + offset);
+  return bytes;
+}
+
 /** MATLAB stores a matrix column by column. */
 function byColumns<T extends Uint8Array | Uint16Array>(map: T, width: number, height: number): T {
-  return map.map((_, i) => map[(i % height) * width + Math.floor(i / height)]!) as T;
+  const columns = map.slice() as T;
+  for (let x = 0, to = 0; x < width; x++) {
+    for (let y = 0; y < height; y++) columns[to++] = map[y * width + x]!;
+  }
+  return columns;
 }
 
 const text = (value: string): MatValue => ({ kind: 'char', dims: [1, value.length], text: value });
@@ -109,9 +118,9 @@ function structs(fields: string[], elements: Record<string, MatValue>[]): MatStr
 function annotation(id: string, things: readonly ThingMask[], width: number, height: number): MatStruct {
   const mask = (values: Uint8Array): MatNumeric =>
     ({ kind: 'numeric', class: 'uint8', dims: [height, width], data: byColumns(values, width, height) });
-  const objects = things.map((thing) => ({
+  const objects = things.map((thing): Record<string, MatValue> => ({
     class: text(thing.name),
-    class_ind: { kind: 'numeric', class: 'double', dims: [1, 1], data: Float64Array.of(thing.voc) } as const,
+    class_ind: { kind: 'numeric', class: 'double', dims: [1, 1], data: Float64Array.of(thing.voc) },
     mask: mask(thing.mask),
     parts: structs(['part_name', 'mask'], thing.parts.map((part) => ({ part_name: text(part.name), mask: mask(part.mask) }))),
   }));
