@@ -59,6 +59,7 @@ export function chooseDriver(node, say, { download = process.env.MTLORA_NO_DOWNL
     const fetched = tryCached(node, name);
     if (fetched) return fetched;
     rmSync(join(cacheFolder(), name), { recursive: true });
+    say(`WebGPU gets no adapter from this ${name}; removed it`);
     failures.push(`${name}: its driver gives no adapter`);
   }
   throw noAdapter(failures);
