@@ -3,8 +3,8 @@
 //   forward    y = base + Σ_k resize(m_k)         resize as in resize.wgsl, align_corners = false
 //
 // shapes    base, y [N, H, W, C], m_k [N, h_k, w_k, C], in items; maps after the `maps`-th are not read
-// dispatch  a thread per row of an image and item of its channels; it walks the row and keeps, of each map, the
-//           two vertically interpolated texels between which it stands
+// dispatch  a thread per row of an image and item of its channels; it walks the row and keeps, of each map,
+//           the two vertically interpolated texels between which it stands
 // tuning    WG = threads in a workgroup; Item = what is moved at once
 // uses      lib/index
 const WG = 64u;                 // tune: 8 32 64 128

@@ -14,7 +14,7 @@ import { itemsFor } from './vectorise.ts';
  */
 export function resizeSum(base: Tensor, maps: readonly Tensor[]): Tensor {
   const at = base.shape.length - 3;
-  if (maps.length < 1 || maps.length > 4) throw new Error(`resizeSum: maps must be 1 to 4, got ${maps.length}`);
+  if (maps.length < 1 || maps.length > 4) throw new Error(`resizeSum: must get 1 to 4 maps, got ${maps.length}`);
   const extents = maps.map(({ shape }, k) => {
     const [h, w] = shape.slice(at) as [number, number];
     expectShape('resizeSum', `map ${k}`, shape, base.shape.with(at, h).with(at + 1, w));
