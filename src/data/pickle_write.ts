@@ -2,8 +2,8 @@ import { bytesOf, checkHostTensor, isHostTensor } from './host_tensor.ts';
 import type { Dtype, HostTensor } from './host_tensor.ts';
 import { STORAGE_DTYPES } from './torch_objects.ts';
 
-// Pickle protocol 2, in the opcodes that torch.load(weights_only=True) accepts. Nothing is memoised: repeating a
-// name costs a few bytes, and a value that contains itself is refused by its depth.
+// Pickle protocol 2, in the opcodes that torch.load(weights_only=True) accepts. Nothing is memoised:
+// repeating a name costs a few bytes, and a value that contains itself is refused by its depth.
 
 /** A whole number becomes an int, any other a float; a Map becomes an OrderedDict, a record a dict. */
 export type PthValue =
@@ -66,9 +66,10 @@ class Pickler {
     const storage = STORAGE_NAMES.get(tensor.dtype);
     if (!storage) throw new Error(`${name}: a .pth file holds no ${tensor.dtype}, convert it to I32 or I64`);
     this.put('ctorch._utils\n_rebuild_tensor_v2\n(');
-    this.put('(', textBytes('storage'), `c${storage.replace('.', '\n')}\n`, textBytes(`${this.storages.length}`));
-    this.put(textBytes('cpu'), numberBytes(tensor.data.length), 'tQ', numberBytes(0));
-    this.put('(', ...tensor.shape.map(numberBytes), 't(', ...rowMajorStrides(tensor.shape).map(numberBytes), 't');
+    this.put('(', textBytes('storage'), `c${storage.replace('.', '\n')}\n`);
+    this.put(textBytes(`${this.storages.length}`), textBytes('cpu'), numberBytes(tensor.data.length), 'tQ');
+    this.put(numberBytes(0), '(', ...tensor.shape.map(numberBytes), 't');
+    this.put('(', ...rowMajorStrides(tensor.shape).map(numberBytes), 't');
     this.put('\x89', ORDERED_DICT, 'tR');
     this.storages.push(bytesOf(tensor));
   }

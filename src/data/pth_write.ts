@@ -12,8 +12,8 @@ export async function writePth(path: string, value: PthValue): Promise<void> {
   const { bytes, storages } = pickle(value);
   const zip = new ZipFile();
   zip.addBuffer(Buffer.from(bytes), 'archive/data.pkl', STORED);
-  storages.forEach((storage, key) => {
-    zip.addBuffer(Buffer.from(storage.buffer, storage.byteOffset, storage.byteLength), `archive/data/${key}`, STORED);
+  storages.forEach(({ buffer, byteOffset, byteLength }, key) => {
+    zip.addBuffer(Buffer.from(buffer, byteOffset, byteLength), `archive/data/${key}`, STORED);
   });
   zip.addBuffer(Buffer.from('little'), 'archive/byteorder', STORED);
   zip.addBuffer(Buffer.from('3\n'), 'archive/version', STORED);
