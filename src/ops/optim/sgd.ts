@@ -20,8 +20,8 @@ export type SgdOptions = {
 };
 
 /**
- * One step of gradient descent with Nesterov momentum, in place, with the learning rate of `live`. A norm that
- * is not finite leaves everything as it is.
+ * One step of gradient descent with Nesterov momentum, in place, with the learning rate of `live`. A norm
+ * that is not finite leaves everything as it is.
  *
  * @param norm [1], of all ranges (see `gradNorm`)
  */

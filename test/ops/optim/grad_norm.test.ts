@@ -10,9 +10,10 @@ import { useGpu } from '../../support/gpu.ts';
 
 const gpu = useGpu();
 
+const arenaOf = (label: string, values: Float32Array): Tensor =>
+  lasting(gpu(), label, [values.length], values);
 const flagsOf = (flags: readonly number[]): Tensor =>
   lasting(gpu(), 'flags', [flags.length], flags, 'u32');
-const flagsOf = (flags: readonly number[]): Tensor => lasting(gpu(), 'flags', [flags.length], flags, 'u32');
 const counter = (): Tensor => lasting(gpu(), 'skipped', [1], [0], 'u32');
 
 function freeAll(...tensors: readonly Tensor[]): void {
