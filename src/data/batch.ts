@@ -19,13 +19,17 @@ export type Decoding = {
   readonly slots: readonly SharedArrayBuffer[];
 };
 /** Decode sample `index` to place `position` of batch buffer `slot`. */
-export type Job = { readonly slot: number; readonly position: number; readonly index: number; readonly epoch: number };
+export type Job = {
+  readonly slot: number; readonly position: number; readonly index: number; readonly epoch: number;
+};
 export type ImageSize = readonly [height: number, width: number];
 
 type Shape = Pick<Decoding, 'size' | 'batchSize'>;
 
-/** Values of the parts of a batch buffer, by name. */
-function layout({ size, batchSize }: Shape, tasks: readonly DataTask[]): Map<DataTask | 'image', { at: number; each: number }> {
+/** Where each part of a batch buffer starts and how many values a sample has there. */
+function layout(
+  { size, batchSize }: Shape, tasks: readonly DataTask[],
+): Map<DataTask | 'image', { at: number; each: number }> {
   let at = 0;
   return new Map((['image', ...tasks] as const).map((name) => {
     const each = (name === 'image' ? 3 : channelsOf(name)) * size * size;
@@ -36,22 +40,26 @@ function layout({ size, batchSize }: Shape, tasks: readonly DataTask[]): Map<Dat
 }
 
 export function slotBytes(shape: Shape, tasks: readonly DataTask[]): number {
-  return [...layout(shape, tasks).values()].reduce((bytes, { each }) => bytes + 4 * shape.batchSize * each, 0);
+  const values = [...layout(shape, tasks).values()].reduce((sum, { each }) => sum + each, 0);
+  return Float32Array.BYTES_PER_ELEMENT * shape.batchSize * values;
 }
 
 /** The part `name` of places `first` to `first + count` of a batch buffer. */
 export function slotView(
-  slot: SharedArrayBuffer, shape: Shape, tasks: readonly DataTask[], name: DataTask | 'image', first: number, count: number,
+  slot: SharedArrayBuffer, shape: Shape, tasks: readonly DataTask[],
+  name: DataTask | 'image', first: number, count: number,
 ): Float32Array {
   const { at, each } = layout(shape, tasks).get(name)!;
-  return new Float32Array(slot, 4 * (at + first * each), count * each);
+  return new Float32Array(slot, Float32Array.BYTES_PER_ELEMENT * (at + first * each), count * each);
 }
 
 /** Reads, transforms and stores a sample; returns the size that its image has on disk. */
-export async function decodeInto(decoding: Decoding, { slot, position, index, epoch }: Job): Promise<ImageSize> {
+export async function decodeInto(decoding: Decoding, job: Job): Promise<ImageSize> {
+  const { slot, position, index, epoch } = job;
   const { dataset, ids, train, seed, size, overshoot } = decoding;
   const sample = await readSample(dataset, ids[index]!);
-  const augmentation = train ? drawAugmentation(dataset.kind, sampleUniforms(seed, epoch, index)) : undefined;
+  const uniforms = sampleUniforms(seed, epoch, index);
+  const augmentation = train ? drawAugmentation(dataset.kind, uniforms) : undefined;
   const { image, labels } = prepare(sample, size, augmentation);
   const place = (name: DataTask | 'image'): Float32Array =>
     slotView(decoding.slots[slot]!, decoding, dataset.tasks, name, position, 1);

@@ -25,7 +25,9 @@ export function datasetTasks(kind: DatasetKind): readonly DataTask[] {
 export function listSamples({ kind, root, split, tasks }: DatasetSpec): string[] {
   const known = datasetTasks(kind);
   const unknown = tasks.find((task) => !known.includes(task));
-  if (unknown !== undefined) throw new Error(`dataset "${kind}": tasks must be of ${known.join(', ')}, got "${unknown}"`);
+  if (unknown !== undefined) {
+    throw new Error(`dataset "${kind}": tasks must be of ${known.join(', ')}, got "${unknown}"`);
+  }
   if (tasks.length === 0) throw new Error(`dataset "${kind}": at least one task is needed, got none`);
   return DATASETS[kind].list(root, split, tasks);
 }

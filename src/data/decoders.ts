@@ -6,81 +6,99 @@ import { FileError } from './file.ts';
 import type { Reply, Request } from './loader_worker.ts';
 
 /** Who decodes: worker threads, or this thread itself. */
-export type Decoders = { run(job: Job): Promise<ImageSize>; close(): Promise<void> };
-type Pending = { readonly worker: Worker; resolve(size: ImageSize): void; reject(error: unknown): void };
+export type Decoders = {
+  /** Decodes into a batch buffer; rejects with a FileError where a file is bad. */
+  run(job: Job): Promise<ImageSize>;
+  close(): Promise<void>;
+};
+
+type Waiting = { readonly job: Job; resolve(size: ImageSize): void; reject(error: unknown): void };
+type Running = Waiting & { readonly worker: Worker };
 
 /** While a worker's picture is with libjpeg, on another thread, it can transform a second one. */
 const JOBS_A_WORKER = 2;
 
 /** Decodes on this thread, one sample after the other. */
-export function inlineDecoders(decoding: Decoding): Decoders {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    run(job) {
-      const result = last.then(() => decodeInto(decoding, job));
-      last = result.catch(() => undefined); // whoever asked for it gets the error
-      return result;
-    },
-    close: async () => undefined,
-  };
+export class InlineDecoders implements Decoders {
+  readonly #decoding: Decoding;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(decoding: Decoding) {
+    this.#decoding = decoding;
+  }
+
+  run(job: Job): Promise<ImageSize> {
+    const result = this.#last.then(() => decodeInto(this.#decoding, job));
+    this.#last = result.catch(() => undefined); // whoever asked for it gets the error
+    return result;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+  }
 }
 
 /** Decodes on `count` worker threads; jobs are handed out in the order in which they come. */
-export function workerDecoders(count: number, decoding: Decoding): Decoders {
-  const pending = new Map<number, Pending>();
-  const waiting: { job: Job; resolve: Pending['resolve']; reject: Pending['reject'] }[] = [];
-  let stopped: Error | null = null;
-  let nextId = 0;
+export class WorkerDecoders implements Decoders {
+  /** How many jobs each worker has. */
+  readonly #load: Map<Worker, number>;
+  readonly #waiting: Waiting[] = [];
+  readonly #running = new Map<number, Running>();
+  #nextId = 0;
+  #stopped: Error | null = null;
 
-  const path = new URL(`./loader_worker${extname(import.meta.url)}`, import.meta.url);
-  const workers = Array.from({ length: count }, () => new Worker(path, { workerData: decoding }));
-  const load = new Map(workers.map((worker) => [worker, 0]));
-
-  function handOut(): void {
-    for (const [worker, jobs] of load) {
-      if (jobs >= JOBS_A_WORKER) continue;
-      const next = waiting.shift();
-      if (!next) return;
-      load.set(worker, jobs + 1);
-      pending.set(nextId, { worker, ...next });
-      worker.postMessage({ id: nextId++, job: next.job } satisfies Request);
+  constructor(count: number, decoding: Decoding) {
+    const path = new URL(`./loader_worker${extname(import.meta.url)}`, import.meta.url);
+    const workers = Array.from({ length: count }, () => new Worker(path, { workerData: decoding }));
+    this.#load = new Map(workers.map((worker) => [worker, 0]));
+    for (const worker of workers) {
+      worker.on('message', (reply: Reply) => this.#take(reply));
+      worker.on('error', (error) =>
+        this.#stop(new Error(`A data worker failed: ${(error as Error).message}`, { cause: error })));
+      worker.on('exit', (code) => this.#stop(new Error(`A data worker ended with exit code ${code}`)));
     }
   }
 
-  function take(reply: Reply): void {
-    const request = pending.get(reply.id);
-    if (!request) return; // stopped meanwhile
-    const { worker, resolve, reject } = request;
-    pending.delete(reply.id);
-    load.set(worker, load.get(worker)! - 1);
+  run(job: Job): Promise<ImageSize> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(this.#stopped);
+      this.#waiting.push({ job, resolve, reject });
+      this.#handOut();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stop(new Error('The data loader is closed'));
+    await Promise.all([...this.#load.keys()].map((worker) => worker.terminate()));
+  }
+
+  #handOut(): void {
+    for (const [worker, jobs] of this.#load) {
+      if (jobs >= JOBS_A_WORKER) continue;
+      const next = this.#waiting.shift();
+      if (!next) return;
+      this.#load.set(worker, jobs + 1);
+      this.#running.set(this.#nextId, { worker, ...next });
+      worker.postMessage({ id: this.#nextId++, job: next.job } satisfies Request);
+    }
+  }
+
+  #take(reply: Reply): void {
+    const running = this.#running.get(reply.id);
+    if (!running) return; // stopped meanwhile
+    const { worker, resolve, reject } = running;
+    this.#running.delete(reply.id);
+    this.#load.set(worker, this.#load.get(worker)! - 1);
     if ('size' in reply) resolve(reply.size);
     else if ('path' in reply) reject(new FileError(reply.path, reply.problem));
     else reject(reply.error);
-    handOut();
+    this.#handOut();
   }
 
-  function stop(error: Error): void {
-    stopped ??= error;
-    for (const { reject } of [...pending.values(), ...waiting]) reject(stopped);
-    pending.clear();
-    waiting.length = 0;
+  #stop(error: Error): void {
+    this.#stopped ??= error;
+    for (const { reject } of [...this.#running.values(), ...this.#waiting]) reject(this.#stopped);
+    this.#running.clear();
+    this.#waiting.length = 0;
   }
-
-  for (const worker of workers) {
-    worker.on('message', take);
-    worker.on('error', (error) => stop(new Error(`A data worker failed: ${(error as Error).message}`, { cause: error })));
-    worker.on('exit', (code) => stop(new Error(`A data worker ended with exit code ${code}`)));
-  }
-
-  return {
-    run: (job) => new Promise((resolve, reject) => {
-      if (stopped) return reject(stopped);
-      waiting.push({ job, resolve, reject });
-      handOut();
-    }),
-    async close() {
-      stop(new Error('The data loader is closed'));
-      await Promise.all(workers.map((worker) => worker.terminate()));
-    },
-  };
 }

@@ -59,7 +59,8 @@ function isEntry(entry: [string, unknown]): entry is [string, number[]] {
 /** The six parts (1 to 6, 0 elsewhere) of all people of an image, later parts over earlier ones. */
 export function readHumanParts(root: string, id: string): Field | null {
   const path = matPath(root, id);
-  const people = readObjects(path).filter(({ category, parts }) => category === PERSON && parts.length > 0);
+  const people = readObjects(path)
+    .filter(({ category, parts }) => category === PERSON && parts.length > 0);
   const first = people[0]?.parts[0];
   if (!first) return null;
   return decoding(path, () => {
@@ -69,7 +70,7 @@ export function readHumanParts(root: string, id: string): Field | null {
       const partClass = PART_CLASS.get(name);
       if (partClass === undefined) throw new Error(`a person has no part "${name}"`);
       if (mask.dims.join() !== first.mask.dims.join()) {
-        throw new Error(`the masks must all be [${first.mask.dims.join(', ')}], got [${mask.dims.join(', ')}]`);
+        throw new Error(`all masks must be [${height}, ${width}], got [${mask.dims.join(', ')}]`);
       }
       for (let y = 0; y < height; y++) {
         for (let x = 0; x < width; x++) if (mask.data[x * height + y]) painted[y * width + x] = partClass;
@@ -95,14 +96,14 @@ function readObjects(path: string): PartObject[] {
   });
 }
 
-/** The elements of a struct array; `[]`, which MATLAB stores as an empty matrix, has none. */
+/** The elements of a struct array; `[]`, which is an empty matrix to MATLAB, has none. */
 function elements(value: MatValue | undefined, name: string): MatStruct['elements'] {
   return value?.kind === 'numeric' && value.data.length === 0 ? [] : struct(value, name).elements;
 }
 
 function struct(value: MatValue | undefined, name: string): MatStruct {
-  if (value?.kind !== 'struct') throw new Error(`"${name}" must be a struct, got ${value?.kind ?? 'nothing'}`);
-  return value;
+  if (value?.kind === 'struct') return value;
+  throw new Error(`"${name}" must be a struct, got ${value?.kind ?? 'nothing'}`);
 }
 
 function numeric(value: MatValue | undefined, name: string): MatNumeric {

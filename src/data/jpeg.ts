@@ -6,7 +6,7 @@ import type { Picture } from './file.ts';
 sharp.cache(false);
 sharp.concurrency(1);
 
-/** An RGB picture, `data` [height, width, 3], equal to what PIL decodes; grey becomes three equal channels. */
+/** An RGB picture, `data` [height, width, 3], as PIL decodes it; grey becomes three equal channels. */
 export async function readJpeg(path: string): Promise<Picture> {
   const bytes = readFile(path);
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) throw new FileError(path, 'it is not a JPEG file');

@@ -2,7 +2,7 @@ import { slotBytes, slotView } from './batch.ts';
 import type { Decoding, ImageSize } from './batch.ts';
 import { listSamples } from './dataset.ts';
 import type { DatasetSpec } from './dataset.ts';
-import { inlineDecoders, workerDecoders } from './decoders.ts';
+import { InlineDecoders, WorkerDecoders } from './decoders.ts';
 import type { Decoders } from './decoders.ts';
 import { FileError } from './file.ts';
 import { countBatches, following, permutation } from './order.ts';
@@ -15,7 +15,7 @@ export type LoaderOptions = {
   /** Images and labels become [size, size]. */
   readonly size: number;
   readonly batchSize: number;
-  /** Train: shuffled, augmented, an incomplete last batch dropped. Otherwise in order, as they are, all of them. */
+  /** Training: shuffled, augmented, the last batch dropped if incomplete. Otherwise: all, in order. */
   readonly train: boolean;
   readonly seed: number;
   /** Worker threads; 0 decodes on this thread, without prefetch. */
@@ -25,14 +25,14 @@ export type LoaderOptions = {
   /** The first batch, to resume exactly. */
   readonly start?: Position;
   /**
-   * A file that cannot be read: stop with its error, or leave the sample out and count it. In training the
-   * next sample of the list stands in for it, so that batches stay full; in validation the batch gets shorter.
+   * A file that cannot be read: stop with its error, or leave the sample out and count it. In training
+   * the next one of the list stands in, so that batches stay full; in validation the batch gets shorter.
    */
   readonly onBadSample?: 'error' | 'skip';
   readonly overshoot?: Overshoot;
 };
 
-/** `image` [B, 3, S, S] normalised; a label [B, C, S, S], 255 = ignore. Views, good until the next `next()`. */
+/** `image` [B, 3, S, S], labels [B, C, S, S] with 255 = ignore: views, good until the next `next()`. */
 export type Batch = Position & {
   readonly ids: readonly string[];
   /** The images' own [height, width]. */
@@ -66,7 +66,8 @@ export function openLoader(options: LoaderOptions): Loader {
   const ids = listSamples(options.dataset);
   const batchesPerEpoch = countBatches(ids.length, options.batchSize, options.train);
   if (batchesPerEpoch === 0) {
-    throw new Error(`batchSize must be at most the ${ids.length} images of "${options.dataset.split}", got ${options.batchSize}`);
+    const images = `${ids.length} images of "${options.dataset.split}"`;
+    throw new Error(`batchSize must be at most the ${images}, got ${options.batchSize}`);
   }
   if (start.batch > batchesPerEpoch) {
     throw new Error(`start: batch must be at most the ${batchesPerEpoch} of an epoch, got ${start.batch}`);
@@ -75,9 +76,18 @@ export function openLoader(options: LoaderOptions): Loader {
   const slots = Array.from({ length: workers === 0 ? 1 : prefetch + 1 }, () => new SharedArrayBuffer(bytes));
   const { dataset, size, batchSize, train, seed, overshoot = 'clamp' } = options;
   const decoding: Decoding = { dataset, ids, size, batchSize, train, seed, overshoot, slots };
-  const decoders = workers === 0 ? inlineDecoders(decoding) : workerDecoders(workers, decoding);
-  return new BatchLoader(decoding, decoders, batchesPerEpoch, start, options.onBadSample ?? 'error');
+  const decoders = workers === 0 ? new InlineDecoders(decoding) : new WorkerDecoders(workers, decoding);
+  const { onBadSample = 'error' } = options;
+  return new BatchLoader({ decoding, decoders, batchesPerEpoch, start, onBadSample });
 }
+
+type Setup = {
+  readonly decoding: Decoding;
+  readonly decoders: Decoders;
+  readonly batchesPerEpoch: number;
+  readonly start: Position;
+  readonly onBadSample: 'error' | 'skip';
+};
 
 class BatchLoader implements Loader {
   readonly samples: number;
@@ -94,9 +104,7 @@ class BatchLoader implements Loader {
   #position: Position;
   #order: { epoch: number; indices: Uint32Array } | null = null;
 
-  constructor(
-    decoding: Decoding, decoders: Decoders, batchesPerEpoch: number, start: Position, onBadSample: 'error' | 'skip',
-  ) {
+  constructor({ decoding, decoders, batchesPerEpoch, start, onBadSample }: Setup) {
     this.samples = decoding.ids.length;
     this.batchesPerEpoch = batchesPerEpoch;
     this.#decoding = decoding;
@@ -134,7 +142,8 @@ class BatchLoader implements Loader {
       const places = await this.#land(flight);
       if (places.some(({ size }) => size)) return this.#batch(flight, places);
     }
-    throw new Error(`None of the ${this.samples} samples can be read; the last: ${this.stats.skipped.at(-1)}`);
+    const [problem] = this.stats.skipped;
+    throw new Error(`None of the ${this.samples} samples can be read; the first: ${problem}`);
   }
 
   /** Waits for a batch; of its errors the first in order counts, not the first in time. */
@@ -163,9 +172,9 @@ class BatchLoader implements Loader {
   }
 
   #indices(epoch: number): Uint32Array {
-    const { train, seed } = this.#decoding;
+    const { ids, train, seed } = this.#decoding;
     if (this.#order?.epoch !== epoch) {
-      const indices = train ? permutation(this.samples, seed, epoch) : Uint32Array.from(this.#decoding.ids.keys());
+      const indices = train ? permutation(this.samples, seed, epoch) : Uint32Array.from(ids.keys());
       this.#order = { epoch, indices };
     }
     return this.#order.indices;
@@ -177,7 +186,8 @@ class BatchLoader implements Loader {
     for (let tried = 0; tried < this.samples; tried++) {
       const now = (index + tried) % this.samples;
       try {
-        return { id: ids[now]!, size: await this.#decoders.run({ slot, position, index: now, epoch }), problems };
+        const size = await this.#decoders.run({ slot, position, index: now, epoch });
+        return { id: ids[now]!, size, problems };
       } catch (error) {
         if (this.#onBadSample === 'error' || !(error instanceof FileError)) throw error;
         problems.push(error.message);
@@ -189,10 +199,10 @@ class BatchLoader implements Loader {
 
   /** Closes the gaps of samples left out and cuts the views. */
   #batch({ epoch, batch, slot }: Flight, places: readonly Place[]): Batch {
-    const { tasks } = this.#decoding.dataset;
     const kept = [...places.keys()].filter((position) => places[position]!.size);
+    const { slots, dataset: { tasks } } = this.#decoding;
     const view = (name: DataTask | 'image', first: number, count: number): Float32Array =>
-      slotView(this.#decoding.slots[slot]!, this.#decoding, tasks, name, first, count);
+      slotView(slots[slot]!, this.#decoding, tasks, name, first, count);
     for (const name of ['image', ...tasks] as const) {
       kept.forEach((from, to) => from === to || view(name, to, 1).set(view(name, from, 1)));
     }
@@ -207,5 +217,6 @@ class BatchLoader implements Loader {
 }
 
 function expectCount(name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least) throw new Error(`${name} must be a whole number from ${least} on, got ${value}`);
+  if (Number.isInteger(value) && value >= least) return;
+  throw new Error(`${name} must be a whole number from ${least} on, got ${value}`);
 }

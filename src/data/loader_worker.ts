@@ -6,7 +6,9 @@ import { FileError } from './file.ts';
 export type Request = { readonly id: number; readonly job: Job };
 /** A bad file is told apart from a defect of the program, which may not be skipped. */
 export type Reply = { readonly id: number } & (
-  { readonly size: ImageSize } | { readonly path: string; readonly problem: string } | { readonly error: unknown });
+  | { readonly size: ImageSize }
+  | { readonly path: string; readonly problem: string }
+  | { readonly error: unknown });
 
 parentPort!.on('message', async ({ id, job }: Request) => {
   parentPort!.postMessage(await answer(id, job));

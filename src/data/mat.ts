@@ -1,14 +1,17 @@
 // MATLAB 5 files (`save` with -v6, compressed with -v7): a 128-byte header, then one element a variable.
-// An element is a tag (type, byte count), bytes, padding to 8; up to 4 bytes share 8 with their tag ("small").
+// An element is a tag (type, byte count), bytes, padding to 8; up to 4 bytes share 8 with their tag (small).
 // Arrays are column-major and stored in the narrowest type that holds the values, whatever their class is.
 import { inflateSync } from 'node:zlib';
 import { decoding, readFile } from './file.ts';
 
 export type MatClass = keyof typeof CLASSES;
 export type MatData =
-  | Float64Array | Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+  | Float64Array | Float32Array
+  | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 /** `data` is column-major: dims [h, w] has element (y, x) at x·h + y. */
-export type MatNumeric = { readonly kind: 'numeric'; readonly class: MatClass; readonly dims: Dims; readonly data: MatData };
+export type MatNumeric = {
+  readonly kind: 'numeric'; readonly class: MatClass; readonly dims: Dims; readonly data: MatData;
+};
 export type MatChar = { readonly kind: 'char'; readonly dims: Dims; readonly text: string };
 export type MatCell = { readonly kind: 'cell'; readonly dims: Dims; readonly cells: readonly MatValue[] };
 /** A struct array; a 1x1 struct is one with a single element. */
@@ -72,7 +75,7 @@ function parseMat(bytes: Buffer): Record<string, MatValue> {
       const inflated = inflateSync(element.body, { maxOutputLength: MAX_INFLATED_BYTES });
       element = nextElement({ bytes: inflated, at: 0 });
     }
-    if (element.type !== MATRIX) throw new Error(`a variable must be an array (type 14), got type ${element.type}`);
+    if (element.type !== MATRIX) throw new Error(`a variable must be an array, got type ${element.type}`);
     const { name, value } = parseArray(element.body, 0);
     if (name in variables) throw new Error(`variable "${name}" occurs twice`);
     variables[name] = value;

@@ -11,7 +11,9 @@ const STORAGE = new Map<unknown, number>([
 ]);
 
 /** Writes a MATLAB 5 file that MATLAB and scipy read; `compress` as MATLAB's -v7 does. */
-export function writeMat(path: string, variables: Readonly<Record<string, MatValue>>, { compress = true } = {}): void {
+export function writeMat(
+  path: string, variables: Readonly<Record<string, MatValue>>, { compress = true } = {},
+): void {
   const header = Buffer.alloc(128, ' ');
   header.write('MATLAB 5.0 MAT-file, written by mtlora', 'latin1');
   header.fill(0, 116, 124);

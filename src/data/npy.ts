@@ -46,7 +46,8 @@ function parseHeader(text: string): { descr: string; fortran: boolean; shape: nu
   const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const shape = /'shape'\s*:\s*\(([\d\s,]*)\)/.exec(text)?.[1];
   if (descr === undefined || fortran === undefined || shape === undefined) {
-    throw new Error(`its header has no plain descr, fortran_order and shape: ${JSON.stringify(text.trim().slice(0, 80))}`);
+    const got = JSON.stringify(text.slice(0, 60));
+    throw new Error(`its header must have a plain descr, fortran_order and shape, got ${got}`);
   }
   return { descr, fortran: fortran === 'True', shape: (shape.match(/\d+/g) ?? []).map(Number) };
 }

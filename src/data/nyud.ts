@@ -11,10 +11,11 @@ import { expectFiles, readIds } from './split.ts';
 
 export const NYUD_TASKS = ['semseg', 'normals', 'edge', 'depth'] as const satisfies DataTask[];
 export const NYUD_SEMSEG_CLASSES = [
-  'wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture', 'counter',
-  'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror', 'floor mat', 'clothes', 'ceiling', 'books',
-  'refrigerator', 'television', 'paper', 'towel', 'shower curtain', 'box', 'whiteboard', 'person', 'night stand',
-  'toilet', 'sink', 'lamp', 'bathtub', 'bag', 'otherstructure', 'otherfurniture', 'otherprop',
+  'wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture',
+  'counter', 'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror', 'floor mat', 'clothes',
+  'ceiling', 'books', 'refrigerator', 'television', 'paper', 'towel', 'shower curtain', 'box', 'whiteboard',
+  'person', 'night stand', 'toilet', 'sink', 'lamp', 'bathtub', 'bag', 'otherstructure', 'otherfurniture',
+  'otherprop',
 ] as const;
 
 const FILES: Record<string, (id: string) => string> = {
@@ -28,7 +29,8 @@ const FILES: Record<string, (id: string) => string> = {
 /** The ids of `split`, after seeing that every file is there that `tasks` need. */
 export function listNyud(root: string, split: string, tasks: readonly DataTask[]): string[] {
   const ids = readIds(join(root, 'gt_sets', `${split}.txt`));
-  const files = (['image', ...tasks] as const).map((task) => ({ task, paths: (id: string) => [FILES[task]!(id)] }));
+  const files = (['image', ...tasks] as const)
+    .map((task) => ({ task, paths: (id: string) => [FILES[task]!(id)] }));
   expectFiles(root, ids, files);
   return ids;
 }
@@ -48,8 +50,9 @@ export async function readNyud(root: string, id: string, tasks: readonly DataTas
 /** The file counts classes from 1, and 0 is unlabelled. */
 function readSemseg(path: string): Field {
   const { width, height, data } = readLabelPng(path);
-  const wrong = data.find((value) => value > NYUD_SEMSEG_CLASSES.length);
-  if (wrong !== undefined) throw new FileError(path, `a class must be 0 to ${NYUD_SEMSEG_CLASSES.length}, got ${wrong}`);
+  const last = NYUD_SEMSEG_CLASSES.length;
+  const wrong = data.find((value) => value > last);
+  if (wrong !== undefined) throw new FileError(path, `a class must be 0 to ${last}, got ${wrong}`);
   return makeField(height, width, Float32Array.from(data, (value) => (value === 0 ? IGNORE : value - 1)));
 }
 
@@ -57,7 +60,8 @@ function readArray(path: string, channels: number): Field {
   const { shape, data } = readNpy(path);
   const [height, width, depth = 1] = shape;
   if (!height || !width || shape.length !== (channels === 1 ? 2 : 3) || depth !== channels) {
-    throw new FileError(path, `it must be [H, W${channels === 1 ? '' : `, ${channels}`}], got [${shape.join(', ')}]`);
+    const wanted = channels === 1 ? '[H, W]' : `[H, W, ${channels}]`;
+    throw new FileError(path, `it must be ${wanted}, got [${shape.join(', ')}]`);
   }
   if (data instanceof BigInt64Array) return makeField(height, width, Float32Array.from(data, Number));
   return makeField(height, width, data);

@@ -1,4 +1,4 @@
-// Which samples make which batch and how each is augmented: functions of (seed, epoch, index) and nothing else.
+// Which samples make a batch and how each is augmented: functions of (seed, epoch, index), nothing else.
 import { keyOf, philox, uniform } from './philox.ts';
 
 /** Last word of the counter, which keeps the two uses of a seed apart. */

@@ -43,13 +43,14 @@ export async function readPascal(root: string, id: string, tasks: readonly DataT
   const classes = tasks.includes('edge') || tasks.includes('normals') ? readClasses(root, id) : null;
   const labels = new Map<DataTask, Field>();
   for (const task of tasks) {
-    const label = readLabel(root, id, task, classes);
+    const label = readLabel(root, id, task, classes) ?? makeField(1, 1, [0]);
     const resize = task === 'normals' ? resizeCubic : resizeNearest;
-    labels.set(task, label ? resize(label, height, width) : makeField(height, width, new Float32Array(height * width)));
+    labels.set(task, resize(label, height, width));
   }
   return { id, size: [height, width], image: makeField(height, width, data), labels };
 }
 
+/** A label at the size of its file, or null where the image has none of the kind. */
 function readLabel(root: string, id: string, task: DataTask, classes: Field | null): Field | null {
   const candidates = FILES[task]!(id).map((path) => join(root, path));
   const path = candidates.find((candidate) => existsSync(candidate)) ?? candidates[0]!;
@@ -68,9 +69,10 @@ function readLabel(root: string, id: string, task: DataTask, classes: Field | nu
 
 function readSemseg(path: string): Field {
   const { width, height, data } = readLabelPng(path);
-  const wrong = data.find((index) => index >= PASCAL_SEMSEG_CLASSES.length && index !== IGNORE);
+  const last = PASCAL_SEMSEG_CLASSES.length - 1;
+  const wrong = data.find((index) => index > last && index !== IGNORE);
   if (wrong !== undefined) {
-    throw new FileError(path, `a class must be 0 to ${PASCAL_SEMSEG_CLASSES.length - 1} or ${IGNORE}, got ${wrong}`);
+    throw new FileError(path, `a class must be 0 to ${last} or ${IGNORE}, got ${wrong}`);
   }
   return makeField(height, width, data);
 }
@@ -84,7 +86,8 @@ function readSaliency(path: string): Field {
 function readNormals(path: string, classes: Field): Field {
   const { width, height, data } = readRgbPng(path);
   if (width !== classes.width || height !== classes.height) {
-    throw new FileError(path, `its size must be that of its class map, ${classes.width}x${classes.height}, got ${width}x${height}`);
+    const wanted = `${classes.width}x${classes.height}`;
+    throw new FileError(path, `it must be ${wanted} as its map of classes, got ${width}x${height}`);
   }
   const normals = Float32Array.from(data, (level, i) =>
     NORMALS_CLASSES.has(classes.data[Math.floor(i / 3)]!) ? (2 * level) / 255 - 1 : 0);

@@ -34,6 +34,8 @@ export function uniform(bits: number): number {
 
 /** A seed of up to 53 bits as a key. */
 export function keyOf(seed: number): Key {
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`seed must be a whole number from 0 to 2^53 − 1, got ${seed}`);
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new Error(`seed must be a whole number from 0 to 2^53 − 1, got ${seed}`);
+  }
   return [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
 }

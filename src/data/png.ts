@@ -26,7 +26,9 @@ export function readLabelPng(path: string): LabelMap {
 /** An 8-bit colour picture; `data` is [height, width, 3]. Grey and palette files are refused. */
 export function readRgbPng(path: string): Picture {
   return readPng(path, ({ width, height, channels, depth, data }) => {
-    if (depth !== 8 || channels < 3) throw new Error(`8-bit RGB is needed, got ${channels} channels of ${depth} bits`);
+    if (depth !== 8 || channels < 3) {
+      throw new Error(`8-bit RGB is needed, got ${channels} channels of ${depth} bits`);
+    }
     if (channels === 3) return { width, height, data: bytesOf(data) };
     const rgb = new Uint8Array(width * height * 3);
     for (let i = 0; i < rgb.length; i++) rgb[i] = data[Math.floor(i / 3) * 4 + (i % 3)]!;
@@ -46,7 +48,8 @@ function readPng<T>(path: string, use: (png: DecodedPng) => T): T {
 function checkHeader(bytes: Buffer): void {
   if (bytes.toString('latin1', 0, 8) !== '\x89PNG\r\n\x1a\n') throw new Error('it is not a PNG file');
   if (bytes.length < 33) throw new Error('the file ends inside its header');
-  const [width, height, depth, interlaced] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20), bytes[24]!, bytes[28]!];
+  const [width, height] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
+  const [depth, interlaced] = [bytes[24]!, bytes[28]!];
   const pixels = width * height;
   if (pixels === 0 || pixels > MAX_PIXELS) throw new Error(`its size ${width}x${height} is out of range`);
   if (interlaced && depth < 8) throw new Error(`interlacing is not supported at ${depth} bits`);
@@ -92,9 +95,11 @@ export function writeRgbPng(path: string, picture: Picture): void {
 
 function writePicture(path: string, { width, height, data }: Picture, colorType: 0 | 2): void {
   const count = width * height * (colorType === 0 ? 1 : 3);
-  if (data.length !== count) throw new Error(`write PNG: ${width}x${height} must have ${count} bytes, got ${data.length}`);
-  const options = { width, height, colorType, inputColorType: colorType, bitDepth: 8, inputHasAlpha: false } as const;
-  const png = new PNG(options);
+  if (data.length !== count) {
+    throw new Error(`write PNG: ${width}x${height} must have ${count} bytes, got ${data.length}`);
+  }
+  const png = new PNG({ width, height });
   png.data = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const options = { colorType, inputColorType: colorType, bitDepth: 8, inputHasAlpha: false } as const;
   writeFileSync(path, PNG.sync.write(png, options));
 }

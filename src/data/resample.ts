@@ -23,13 +23,13 @@ export function cubicWeights(t: number): [number, number, number, number] {
 export function resizeNearest(field: Field, height: number, width: number): Field {
   if (field.height === height && field.width === width) return field;
   const { channels, data } = field;
-  const columns = Int32Array.from({ length: width }, (_, x) => nearestIndex(x, field.width, width) * channels);
+  const columns = Int32Array.from({ length: width }, (_, x) => nearestIndex(x, field.width, width));
   const out = new Float32Array(height * width * channels);
   let to = 0;
   for (let y = 0; y < height; y++) {
     const row = nearestIndex(y, field.height, height) * field.width * channels;
     for (let x = 0; x < width; x++) {
-      const from = row + columns[x]!;
+      const from = row + columns[x]! * channels;
       for (let c = 0; c < channels; c++) out[to++] = data[from + c]!;
     }
   }
@@ -40,7 +40,7 @@ function nearestIndex(o: number, inSize: number, outSize: number): number {
   return Math.min(Math.floor(o * (inSize / outSize)), inSize - 1);
 }
 
-/** Bicubic with half-pixel centres, taps clamped to the picture, no smoothing when it shrinks; may overshoot. */
+/** Bicubic, half-pixel centres, taps clamped to the picture, no smoothing when it shrinks; may overshoot. */
 export function resizeCubic(field: Field, height: number, width: number): Field {
   if (field.height === height && field.width === width) return field;
   const { channels } = field;
@@ -49,16 +49,19 @@ export function resizeCubic(field: Field, height: number, width: number): Field 
   const stride = width * channels;
   const out = new Float32Array(height * stride);
   for (let y = 0; y < height; y++) {
-    const [r0, r1, r2, r3] = [0, 1, 2, 3].map((k) => index[4 * y + k]! * stride) as [number, number, number, number];
-    const [w0, w1, w2, w3] = weight.subarray(4 * y, 4 * y + 4) as unknown as [number, number, number, number];
+    const t = 4 * y;
+    const w0 = weight[t]!, w1 = weight[t + 1]!, w2 = weight[t + 2]!, w3 = weight[t + 3]!;
+    let i0 = index[t]! * stride, i1 = index[t + 1]! * stride;
+    let i2 = index[t + 2]! * stride, i3 = index[t + 3]! * stride;
     for (let i = 0; i < stride; i++) {
-      out[y * stride + i] = across[r0 + i]! * w0 + across[r1 + i]! * w1 + across[r2 + i]! * w2 + across[r3 + i]! * w3;
+      out[y * stride + i] = across[i0++]! * w0 + across[i1++]! * w1 + across[i2++]! * w2 + across[i3++]! * w3;
     }
   }
   return makeField(height, width, out);
 }
 
-function resizeRows({ height, width, channels, data }: Field, { index, weight }: Taps, outWidth: number): Float64Array {
+function resizeRows(field: Field, { index, weight }: Taps, outWidth: number): Float64Array {
+  const { height, width, channels, data } = field;
   const out = new Float64Array(height * outWidth * channels);
   let to = 0;
   for (let y = 0; y < height; y++) {

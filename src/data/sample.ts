@@ -1,4 +1,4 @@
-/** What one image brings: the picture and a label map for each requested task, before and after transforms. */
+// What one image brings: the picture and a label map for each requested task.
 
 /** `data` is [height, width, channels]: a picture in 0..255, normals in −1..1, anything else one channel. */
 export type Field = {

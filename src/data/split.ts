@@ -5,7 +5,8 @@ import type { DataTask } from './sample.ts';
 
 /** The ids of a split, one a line; each is a path inside the dataset, so none may lead out of it. */
 export function readIds(path: string): string[] {
-  const ids = readFile(path).toString('utf8').split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = readFile(path).toString('utf8').split('\n');
+  const ids = lines.map((line) => line.trim()).filter((line) => line !== '');
   if (ids.length === 0) throw new FileError(path, 'it lists no image');
   for (const id of ids) {
     if (isAbsolute(id) || /[\\:\0]/.test(id) || id.split('/').includes('..')) {
@@ -15,10 +16,11 @@ export function readIds(path: string): string[] {
   return ids;
 }
 
-/** Throws for the first file that is missing; a label may have a second place, in which it is looked for too. */
-export function expectFiles(
-  root: string, ids: readonly string[], files: readonly { task: DataTask | 'image'; paths: (id: string) => string[] }[],
-): void {
+/** A kind of file that a task needs; where it may lie in several places, one of them is enough. */
+export type NeededFile = { readonly task: DataTask | 'image'; readonly paths: (id: string) => string[] };
+
+/** Throws for the first file that is missing. */
+export function expectFiles(root: string, ids: readonly string[], files: readonly NeededFile[]): void {
   for (const id of ids) {
     for (const { task, paths } of files) {
       const candidates = paths(id).map((path) => join(root, path));

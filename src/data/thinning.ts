@@ -8,9 +8,9 @@ export function classEdges(classes: ArrayLike<number>, height: number, width: nu
     const down = mirror(y + 1, height) * width;
     for (let x = 0; x < width; x++) {
       const row = y * width;
-      const [left, right] = [row + mirror(x - 1, width), row + mirror(x + 1, width)];
-      const sum = classes[up + x]! + classes[down + x]! + classes[left]! + classes[right]! - 4 * classes[row + x]!;
-      edges[row + x] = sum === 0 ? 0 : 1;
+      const across = classes[row + mirror(x - 1, width)]! + classes[row + mirror(x + 1, width)]!;
+      const laplacian = classes[up + x]! + classes[down + x]! + across - 4 * classes[row + x]!;
+      edges[row + x] = laplacian === 0 ? 0 : 1;
     }
   }
   return edges;

@@ -1,4 +1,5 @@
-// The released chains. Training: flip, scale and rotate, resize, ignore regions, to tensor. Validation: the last three.
+// The released chains. Training: flip, scale and rotate, resize, ignore regions, to tensor.
+// Validation: the last three of them.
 import type { DatasetKind } from './dataset.ts';
 import { resizeCubic, resizeNearest } from './resample.ts';
 import { IGNORE, makeField, mapFields } from './sample.ts';
@@ -46,7 +47,7 @@ export function flip(sample: Sample): Sample {
   });
 }
 
-/** Rotates and scales about the centre; what comes in from outside is 0. Normals turn along, depth shrinks. */
+/** Rotates and scales about the centre; from outside come zeros. Normals turn along, depth shrinks. */
 export function scaleRotate(sample: Sample, degrees: number, scale: number): Sample {
   return mapFields(sample, (field, name) => {
     const map = inverseRotation(field.height, field.width, degrees, scale);

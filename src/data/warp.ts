@@ -6,12 +6,15 @@ import type { Field } from './sample.ts';
 /** Maps an output position (x, y) to the source: [a, b, c, d, e, f] is (a·x + b·y + c, d·x + e·y + f). */
 export type Affine = readonly [number, number, number, number, number, number];
 /** Source coordinates in 1/1024 pixel: (x[column] + xRow[row], y[column] + yRow[row]). */
-type Grid = { readonly x: Int32Array; readonly y: Int32Array; readonly xRow: Int32Array; readonly yRow: Int32Array };
+type Grid = {
+  readonly x: Int32Array; readonly y: Int32Array; readonly xRow: Int32Array; readonly yRow: Int32Array;
+};
 
 const BITS = 10;
 /** The cubic kernel is looked up at 1/32 pixel. */
 const TABLE_BITS = 5;
-const TABLE = Float32Array.from({ length: 4 << TABLE_BITS }, (_, i) => cubicWeights((i >> 2) / (1 << TABLE_BITS))[i & 3]!);
+const TABLE = Float32Array.from({ length: 4 << TABLE_BITS }, (_, i) =>
+  cubicWeights((i >> 2) / (1 << TABLE_BITS))[i & 3]!);
 
 /** The map from output to source of a rotation (counter-clockwise on screen) and scaling about the centre. */
 export function inverseRotation(height: number, width: number, degrees: number, scale: number): Affine {

@@ -24,7 +24,10 @@ function copyRoot(): string {
 }
 afterEach(() => copies.splice(0).forEach((root) => rmSync(root, { recursive: true })));
 
-test.each([['2008_000001', 6], ['2008_000002', 2], ['2009_000003', 6]])('readPascal() repeats %s of the release', async (id, levels) => {
+// Decoders differ where the colours of a JPEG are stored at half its size, so one bound is wider.
+const LEVELS = [['2008_000001', 6], ['2008_000002', 2], ['2009_000003', 6]] as const;
+
+test.each(LEVELS)('readPascal() repeats %s of the release', async (id, levels) => {
   const sample = await readPascal(ROOT, id, PASCAL_TASKS);
   expect(sample.size).toEqual(facts.meta[id]!.im_size);
   const raw = new Map(golden.under(`${id}.raw`));
@@ -35,7 +38,7 @@ test.each([['2008_000001', 6], ['2008_000002', 2], ['2009_000003', 6]])('readPas
   expect(maxDifference(sample.image.data, raw.get('image')!.data)).toBeLessThanOrEqual(levels);
 });
 
-test.each(['2008_000001', '2008_000002', '2009_000003'])('prepare() of %s repeats the validation chain', async (id) => {
+test.each(LEVELS)('prepare() of %s repeats the validation chain', async (id) => {
   const { image, labels } = prepare(await readPascal(ROOT, id, PASCAL_TASKS), 32);
   for (const [field, { data }] of golden.under(`${id}.val32`)) {
     const out = new Float32Array(data.length);
@@ -44,7 +47,7 @@ test.each(['2008_000001', '2008_000002', '2009_000003'])('prepare() of %s repeat
       expect(meanDifference(out, data)).toBeLessThan(0.02);
     } else {
       writeLabel(labels.get(field as DataTask)!, out);
-      expect([field, maxDifference(out, data)]).toEqual([field, field === 'normals' ? expect.closeTo(0, 5) : 0]);
+      expect(maxDifference(out, data), field).toBeLessThanOrEqual(field === 'normals' ? 1e-5 : 0);
     }
   }
 });
@@ -67,8 +70,9 @@ test('listPascal() makes the index of parts anew where it is missing, stale or b
   const root = copyRoot();
   const path = join(root, 'ImageSets', 'Parts', 'train.txt');
   const official = readFileSync(path, 'utf8');
-  for (const spoil of [() => rmSync(path), () => writeFileSync(path, '{"2008_000001": [15]}'), () => writeFileSync(path, '{')]) {
-    spoil();
+  for (const content of [null, '{"2008_000001": [15]}', '{', '{"2008_000001": 15, "2008_000002": [7]}']) {
+    if (content === null) rmSync(path);
+    else writeFileSync(path, content);
     listPascal(root, 'train', ['human_parts']);
     expect(readFileSync(path, 'utf8')).toBe(official);
   }
@@ -83,8 +87,9 @@ test('listPascal() names the missing file and the task that needs it', () => {
   expect(() => listPascal(root, 'train', ['sal'])).toThrow(
     `Cannot read "${root}/sal_distill/2008_000002.png": no such file, which task "sal" of "2008_000002" needs`);
   expect(() => listPascal(root, 'train', ['semseg'])).toThrow(
-    /VOC12\/2008_000001.png": no such file nor ".*pascal-context\/2008_000001.png", which task "semseg" of/);
-  expect(() => listPascal(root, 'train', ['normals'])).toThrow(/trainval\/2008_000001.mat": no such file, which task "normals"/);
+    /VOC12\/2008_000001.png": no such file nor ".*pascal-context\/2008_000001.png", which task "semseg"/);
+  expect(() => listPascal(root, 'train', ['normals'])).toThrow(
+    /trainval\/2008_000001.mat": no such file, which task "normals" of "2008_000001" needs$/);
 });
 
 test.each(['../2008_000001', '/etc/passwd', 'a/../../b', 'C:\\x'])('listPascal() refuses the id %s', (id) => {
