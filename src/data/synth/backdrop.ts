@@ -76,11 +76,11 @@ export function outdoorBackdrop(random: Random, { far, spread }: View): Backdrop
   const soil = patterned(random.pick(['cloudy', 'grain'] as const), base, other, random.between(3, 8));
   const pieces = [of(CONTEXT[name], block([0, -0.5, -100], [400, 1, 300], soil))];
   for (let i = random.below(4); i > 0; i--) {
-    const z = -(far + random.between(4, 25));
+    const z = -(far + random.between(9, 28));
     pieces.push(...house(random, random.between(-0.6, 0.6) * -z * spread, z));
   }
   for (let i = random.below(6); i > 0; i--) {
-    const z = -(far + random.between(1, 22));
+    const z = -(far + random.between(2, 22));
     pieces.push(...tree(random, random.between(-0.7, 0.7) * -z * spread, z));
   }
   const grey = random.chance(0.3);

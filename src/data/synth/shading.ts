@@ -8,7 +8,7 @@ import { blockedTowards, castersOf } from './shadow.ts';
 /** Metres off the surface at which a ray towards the light starts, so that it does not meet that surface again. */
 const OFFSET = 2e-3;
 /** Spread of the sun's directions, which blurs the rims of shadows. */
-const SUN_WIDTH = 0.12;
+const SUN_WIDTH = 0.07;
 /** How far something may be to keep light from all sides off, metres. */
 const NEARBY = 0.5;
 const FAR = 30;
