@@ -133,7 +133,7 @@ export function optional<T>(inner: Leaf<T>, expected: string): Leaf<T | null> {
   });
 }
 
-/** A field of the release that has no effect here; any value will do. */
-export function unused(): Leaf<unknown> {
-  return z.unknown();
+/** A field of the release that has no effect here: any value will do, none is kept. */
+export function unused(): z.ZodOptional<z.ZodType<undefined, unknown>> {
+  return z.unknown().transform(() => undefined).optional();
 }

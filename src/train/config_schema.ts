@@ -5,7 +5,6 @@ import { HEADS, TASKS } from '../mtlora/spec.ts';
 import { boolean, number, numbers, oneOf, optional, perStage, text, texts, unused, whole } from './config_fields.ts';
 
 const rate = () => number({ min: 0, max: 1 });
-const ignoredSection = () => z.looseObject({}).prefault({});
 const head = () => oneOf(...HEADS).default('hrnet');
 
 const DATA = z.strictObject({
@@ -17,13 +16,13 @@ const DATA = z.strictObject({
   DBNAME: oneOf('', 'PASCALContext', 'NYUD').default(''),
   IMG_SIZE: whole(1).default(224),
   NUM_WORKERS: whole(0).default(4),
-  DATASET: unused().default('nyud'),
-  INTERPOLATION: unused().default('bicubic'),
-  ZIP_MODE: unused().default(false),
-  CACHE_MODE: unused().default('part'),
-  PIN_MEMORY: unused().default(true),
-  MASK_PATCH_SIZE: unused().default(32),
-  MASK_RATIO: unused().default(0.6),
+  DATASET: unused(),
+  INTERPOLATION: unused(),
+  ZIP_MODE: unused(),
+  CACHE_MODE: unused(),
+  PIN_MEMORY: unused(),
+  MASK_PATCH_SIZE: unused(),
+  MASK_RATIO: unused(),
 });
 
 const SWIN = z.strictObject({
@@ -38,8 +37,8 @@ const SWIN = z.strictObject({
   QK_SCALE: optional(number({ above: 0 }), 'None or a number above 0').default(null),
   APE: boolean().default(false),
   PATCH_NORM: boolean().default(true),
-  DECODER_DIM: unused().default(256),
-  DECODER_PATCH_RES: unused().default([7, 7, 14, 28]),
+  DECODER_DIM: unused(),
+  DECODER_PATCH_RES: unused(),
 });
 
 const rank = () => perStage({ min: 0, integer: true });
@@ -89,17 +88,17 @@ const MODEL = z.strictObject({
   DECODER_DOWNSAMPLER: boolean().default(true),
   PER_TASK_DOWNSAMPLER: boolean().default(true),
   UPDATE_RELATIVE_POSITION: boolean().default(false),
-  NUM_CLASSES: unused().default(0),
-  LABEL_SMOOTHING: unused().default(0.1),
-  SAVE_SAMPLE: unused().default(false),
-  SWINV2: ignoredSection(),
-  SWIN_MOE: ignoredSection(),
-  SWIN_MLP: ignoredSection(),
-  SIMMIM: ignoredSection(),
+  NUM_CLASSES: unused(),
+  LABEL_SMOOTHING: unused(),
+  SAVE_SAMPLE: unused(),
+  SWINV2: unused(),
+  SWIN_MOE: unused(),
+  SWIN_MLP: unused(),
+  SIMMIM: unused(),
 });
 
 const TRAIN = z.strictObject({
-  START_EPOCH: unused().default(0),
+  START_EPOCH: unused(),
   EPOCHS: whole(1).default(300),
   WARMUP_EPOCHS: number({ min: 0 }).default(20),
   WEIGHT_DECAY: number({ min: 0 }).default(0.05),
@@ -131,8 +130,8 @@ const TRAIN = z.strictObject({
     /** Ours: false exempts position tables from weight decay, as stock Swin does. */
     DECAY_POSITION_BIAS: boolean().default(true),
   }).prefault({}),
-  LAYER_DECAY: unused().default(1),
-  MOE: ignoredSection(),
+  LAYER_DECAY: unused(),
+  MOE: unused(),
 });
 
 /** Ours: reproduces defects of the release, to the digit. All off by default. */
@@ -161,14 +160,14 @@ export const CONFIG_SCHEMA = z.strictObject({
   EVAL_MODE: boolean().default(false),
   THROUGHPUT_MODE: boolean().default(false),
   SKIP_INITIAL_EVAL: boolean().default(false),
-  MTL: unused().default(true),
-  ENABLE_AMP: unused().default(false),
-  AMP_OPT_LEVEL: unused().default(''),
-  LOCAL_RANK: unused().default(0),
-  FUSED_WINDOW_PROCESS: unused().default(false),
-  FUSED_LAYERNORM: unused().default(false),
-  AUG: ignoredSection(),
-  TEST: ignoredSection(),
+  MTL: unused(),
+  ENABLE_AMP: unused(),
+  AMP_OPT_LEVEL: unused(),
+  LOCAL_RANK: unused(),
+  FUSED_WINDOW_PROCESS: unused(),
+  FUSED_LAYERNORM: unused(),
+  AUG: unused(),
+  TEST: unused(),
 });
 
 /** Every field of the release with a value; lists per stage have four entries. */
