@@ -3,7 +3,9 @@
 //   fill     y = value
 //   copy     y = a
 //   add      y = a + b
+//   multiply y = a · b
 //   scale    y = value · a
+//   scale_by y = b₀ · a         b a single value on the device
 //   gelu     y = a · Φ(a)          Φ(v) = ½ (1 + erf(v/√2)), the exact form
 //   gelu_backward   y = b · (Φ(a) + a φ(a))      a the input, b = dy, φ the normal density
 //   relu     y = max(a, 0)
@@ -63,6 +65,20 @@ fn add(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @
   let i = item(wg, grid, lane);
   if (outside(i)) { return; }
   y[i] = a[i] + b[i];
+}
+
+@compute @workgroup_size(WG)
+fn multiply(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = item(wg, grid, lane);
+  if (outside(i)) { return; }
+  y[i] = a[i] * b[i];
+}
+
+@compute @workgroup_size(WG)
+fn scale_by(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = item(wg, grid, lane);
+  if (outside(i)) { return; }
+  y[i] = b[0].x * a[i];
 }
 
 @compute @workgroup_size(WG)

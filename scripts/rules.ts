@@ -5,13 +5,14 @@ import { dirname, join } from 'node:path';
 
 const MODEL = ['gpu', 'autograd', 'ops', 'swin', 'mtlora'];
 
-/** What each room of src/ may import beside itself: what lies below it. `data` knows no GPU. */
+/** What each room of src/ may import beside itself: what lies below it. `data` knows no GPU and lies beside the model,
+ * which takes host tensors and the random numbers of its start values from it. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   gpu: [],
   autograd: ['gpu'],
   ops: ['gpu', 'autograd'],
   swin: ['gpu', 'autograd', 'ops'],
-  mtlora: ['gpu', 'autograd', 'ops', 'swin'],
+  mtlora: ['gpu', 'autograd', 'ops', 'swin', 'data'],
   data: [],
   train: [...MODEL, 'data'],
   'index.ts': [...MODEL, 'data', 'train'],

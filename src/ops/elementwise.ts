@@ -19,6 +19,15 @@ export function add(a: Tensor, b: Tensor): Tensor {
   return record('add', [a, b], each('add', { a, b }), (dy) => [dy, dy]);
 }
 
+/** y = a · b, of equal shapes. */
+export function multiply(a: Tensor, b: Tensor): Tensor {
+  expectShape('multiply', 'b', b.shape, a.shape);
+  return record('multiply', [a, b], each('multiply', { a, b }), (dy) => [
+    a.requiresGrad ? each('multiply', { a: dy, b }) : null,
+    b.requiresGrad ? each('multiply', { a: dy, b: a }) : null,
+  ]);
+}
+
 /** y = factor · x. */
 export function scale(x: Tensor, factor: number): Tensor {
   return record('scale', [x], each('scale', { a: x }, factor), (dy) => [each('scale', { a: dy }, factor)]);
@@ -37,4 +46,10 @@ export function relu(x: Tensor): Tensor {
 /** The same elements under another shape; copies nothing. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   return record('reshape', [x], viewAs(x, shape), (dy) => [viewAs(dy, x.shape)]);
+}
+
+/** Copies x over a tensor of as many elements, outside of the tape. */
+export function copyInto(x: Tensor, y: Tensor): void {
+  const count = size(y.shape);
+  dispatch('elementwise/copy', { a: x, y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
 }

@@ -1,0 +1,123 @@
+import type { Tensor } from '../autograd/tensor.ts';
+import { scope } from '../gpu/program.ts';
+import { slice } from '../ops/concat.ts';
+import { dropout } from '../ops/dropout.ts';
+import { reshape } from '../ops/elementwise.ts';
+import { layernorm } from '../ops/layernorm.ts';
+import { mergePatches } from '../ops/merge_patches.ts';
+import { patchEmbed } from '../ops/patch_embed.ts';
+import { firstStream, foldStreams, swinBlock, type Block, type Mode, type Norm } from '../swin/block.ts';
+import { linearName, siteName } from './names.ts';
+import { loraBranches } from './packing.ts';
+import { siteLayer, type Adaptation } from './site.ts';
+import { adapterAt, blockWindow, isSpecialized, type ModelSpec, type Site as SiteKind } from './spec.ts';
+import type { ParameterStore } from './store.ts';
+
+/** What a stage hands on: its shared stream to the next stage, and the tasks' streams to the decoders. */
+export type StageOutput = {
+  /** [1, B, H, W, C] */
+  readonly shared: Tensor;
+  /** [T, B, H, W, C], or null where the stage makes no task streams. */
+  readonly tasks: Tensor | null;
+};
+
+/**
+ * The adapted Swin backbone: patch embedding, then stages of blocks whose last one makes the task streams.
+ *
+ * @param image [B, channels, S, S]
+ * @returns each stage's streams after its patch merging, which the last stage lacks
+ */
+export function backbone(store: ParameterStore, image: Tensor, mode: Mode): StageOutput[] {
+  const { spec } = store;
+  let x = scope('patch_embed', () => embed(store, image, mode));
+  return spec.depths.map((_, stage) => scope(`layers.${stage}`, () => {
+    const output = runStage(store, stage, x, mode);
+    x = output.shared;
+    return output;
+  }));
+}
+
+function embed(store: ParameterStore, image: Tensor, { training }: Mode): Tensor {
+  const { spec } = store;
+  const name = 'backbone.patch_embed';
+  const tokens = patchEmbed(image, store.tensor(`${name}.proj.weight`), store.tensor(`${name}.proj.bias`));
+  const { w, b } = spec.patchNorm ? normOf(store, `${name}.norm`) : { w: null, b: null };
+  const normed = w && b ? layernorm(tokens, w, b) : tokens;
+  const x = reshape(normed, [1, ...normed.shape]);
+  return spec.dropRate > 0 ? dropout(x, spec.dropRate, { training }) : x;
+}
+
+function runStage(store: ParameterStore, stage: number, input: Tensor, mode: Mode): StageOutput {
+  const { spec } = store;
+  let x = input;
+  for (let index = 0; index < spec.depths[stage]!; index++) {
+    x = scope(`blocks.${index}`, () => swinBlock(blockOf(store, stage, index, mode), firstStream(x), mode));
+  }
+  if (stage < spec.depths.length - 1) x = scope('downsample', () => merge(store, stage, x, mode));
+  const streams = x.shape[0]!;
+  return {
+    shared: firstStream(x),
+    tasks: streams > 1 ? slice(x, 0, 1, streams - 1) : null,
+  };
+}
+
+/** Patch merging, with the same weights for every stream. @param x [G, B, H, W, C] @returns [G, B, H/2, W/2, 2C] */
+function merge(store: ParameterStore, stage: number, x: Tensor, { training }: Mode): Tensor {
+  const { w, b } = normOf(store, `backbone.layers.${stage}.downsample.norm`);
+  const merged = layernorm(mergePatches(x), w, b);
+  const reduce = siteLayer(siteOf(store, stage, 0, 'reduction'), training);
+  const y = reduce(foldStreams(merged));
+  return reshape(y, [...merged.shape.slice(0, -1), y.shape.at(-1)!]);
+}
+
+/** A block of the model as `swinBlock` takes it. */
+export function blockOf(store: ParameterStore, stage: number, index: number, { training }: Mode): Block {
+  const { spec } = store;
+  const name = `backbone.layers.${stage}.blocks.${index}`;
+  const { window, shift } = blockWindow(spec, stage, index);
+  const layer = (site: SiteKind) => siteLayer(siteOf(store, stage, index, site), training);
+  return {
+    norm1: normOf(store, `${name}.norm1`),
+    norm2: normOf(store, `${name}.norm2`),
+    biasTable: store.tensor(`${name}.attn.relative_position_bias_table`),
+    qkv: layer('qkv'), proj: layer('proj'), fc1: layer('fc1'), fc2: layer('fc2'),
+    heads: spec.heads[stage]!, windowSize: window, shift,
+    dropPath: spec.dropPath[stage]![index]!, dropRate: spec.dropRate,
+  };
+}
+
+function siteOf(store: ParameterStore, stage: number, block: number, site: SiteKind) {
+  const linear = linearName(store.spec, stage, block, site);
+  return {
+    w: store.tensor(`${linear}.weight`),
+    bias: store.has(`${linear}.bias`) ? store.tensor(`${linear}.bias`) : null,
+    adaptation: adaptationOf(store, stage, block, site),
+  };
+}
+
+function adaptationOf(store: ParameterStore, stage: number, block: number, site: SiteKind): Adaptation | null {
+  const { spec } = store;
+  const adapter = adapterAt(spec, stage, block, site);
+  if (!adapter || adapter.rank === 0) return null;
+  const name = siteName(stage, block, site);
+  const branches = loraBranches(spec, stage, block, site);
+  const apart = branches.length === adapter.tasks.length && adapter.tasks.length > 0;   // no shared branch in the pack
+  const ranks = [...(apart ? [0] : []), ...branches.map(({ rank }) => rank)];
+  const scales = [...(apart ? [1] : []), ...branches.map(({ scale }) => scale)];
+  const trainableScale = store.has(`${name}.lora_shared_scale`) && !apart;
+  return {
+    mode: adapter.mode, ranks, scales: trainableScale ? scales.with(0, 1) : scales, dropout: adapter.dropout,
+    a: store.tensor(`${name}.lora_A`), bt: store.tensor(`${name}.lora_B`),
+    sharedScale: trainableScale ? store.tensor(`${name}.lora_shared_scale`) : undefined,
+    norm: adapter.mode === 'addition' ? normOf(store, `${name}.lora_norm`) : undefined,
+  };
+}
+
+function normOf(store: ParameterStore, name: string): Norm {
+  return { w: store.tensor(`${name}.weight`), b: store.tensor(`${name}.bias`) };
+}
+
+/** Whether a stage hands streams of their own to the decoders. */
+export function makesTaskStreams(spec: ModelSpec, stage: number): boolean {
+  return isSpecialized(spec, stage, spec.depths[stage]! - 1) && spec.lora!.sites.fc2 && spec.lora!.stages[stage]!.rank > 0;
+}

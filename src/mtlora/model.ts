@@ -1,0 +1,35 @@
+import type { Tensor } from '../autograd/tensor.ts';
+import { scope } from '../gpu/program.ts';
+import { resizeBilinear } from '../ops/resize.ts';
+import type { Mode } from '../swin/block.ts';
+import { backbone, type StageOutput } from './backbone.ts';
+import { decode } from './decoders/index.ts';
+import type { Task } from './spec.ts';
+import type { ParameterStore } from './store.ts';
+
+export type Outputs = {
+  /** Each stage's streams after its patch merging. */
+  readonly stages: readonly StageOutput[];
+  /** Each head's output at the size of the first feature map, [B, h, w, n]. */
+  readonly heads: ReadonlyMap<Task, Tensor>;
+  /** Raw logits or vectors of each task at the image's size, [B, S, S, n]. */
+  readonly logits: ReadonlyMap<Task, Tensor>;
+};
+
+/**
+ * The multi-task model (figure 2 of the paper): one pass of the adapted backbone, then a decoder for each task.
+ *
+ * @param image [B, channels, S, S], normalised
+ */
+export function forward(store: ParameterStore, image: Tensor, mode: Mode): Outputs {
+  const { imgSize, inChannels } = store.spec;
+  const [, channels, height, width] = image.shape;
+  if (channels !== inChannels || height !== imgSize || width !== imgSize) {
+    throw new Error(`model: image must be [B, ${inChannels}, ${imgSize}, ${imgSize}], got [${image.shape.join(', ')}]`);
+  }
+  const stages = scope('backbone', () => backbone(store, image, mode));
+  const heads = scope('decoders', () => decode(store, stages, mode));
+  const logits = new Map([...heads].map(([task, output]) =>
+    [task, scope(`upsample ${task}`, () => resizeBilinear(output, imgSize, imgSize))] as const));
+  return { stages, heads, logits };
+}

@@ -1,0 +1,231 @@
+import { keyOf, philox, uniform } from '../data/philox.ts';
+import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
+import type { Gradients } from '../autograd/tape.ts';
+import { makeTensor, placed, type Tensor } from '../autograd/tensor.ts';
+import { size } from '../autograd/shape.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { createStorage } from '../gpu/storage.ts';
+import { download, upload } from '../gpu/transfer.ts';
+import { copyInto } from '../ops/elementwise.ts';
+import { BLOCK, FLAGS } from '../ops/optim/arena.ts';
+import type { Init } from './names.ts';
+import { packParameters, type Pack, type Part } from './packing.ts';
+import type { ModelSpec } from './spec.ts';
+
+/** One flat buffer for each thing that the optimizer keeps of the trainable parameters, which start at whole blocks. */
+export type Arena = {
+  readonly values: GPUBuffer;
+  readonly gradients: GPUBuffer;
+  readonly moments: readonly [GPUBuffer, GPUBuffer];
+  readonly flags: GPUBuffer;
+  readonly floats: number;
+};
+
+type Placement = { readonly pack: Pack; readonly tensor: Tensor; readonly at: number };
+
+/**
+ * The parameters of a model on the device, under the release's names: trainable ones in one arena with their
+ * gradients and moments, frozen ones and buffers beside it.
+ */
+export class ParameterStore {
+  readonly spec: ModelSpec;
+  readonly packs: readonly Pack[];
+  readonly arena: Arena;
+  readonly #gpu: Gpu;
+  readonly #placements = new Map<string, Placement>();
+  readonly #owned: GPUBuffer[] = [];
+  readonly #updated = new Set<string>();
+
+  constructor(gpu: Gpu, spec: ModelSpec) {
+    this.#gpu = gpu;
+    this.spec = spec;
+    this.packs = packParameters(spec);
+    const trainable = this.packs.filter((pack) => pack.trainable);
+    const floats = this.#layOut(trainable);
+    const own = (label: string, bytes: number): GPUBuffer => {
+      const buffer = gpu.memory.alloc(label, bytes);
+      this.#owned.push(buffer);
+      return buffer;
+    };
+    this.arena = {
+      floats,
+      values: own('trainable parameters', 4 * floats),
+      gradients: own('gradients', 4 * floats),
+      moments: [own('first moments', 4 * floats), own('second moments', 4 * floats)],
+      flags: own('optimizer flags', 4 * floats / BLOCK),
+    };
+    this.#place(trainable, (_, at) => ({ buffer: this.arena.values, offset: 4 * at }), true);
+    const fixed = this.packs.filter((pack) => !pack.trainable);
+    this.#place(fixed, (pack) => ({ buffer: own(pack.name, 4 * size(pack.shape)), offset: 0 }), false);
+  }
+
+  /** A pack's tensor: `backbone.layers.0.blocks.0.attn.qkv.lora_A`, or a parameter's own name. */
+  tensor(name: string): Tensor {
+    return this.#placement(name).tensor;
+  }
+
+  has(name: string): boolean {
+    return this.#placements.has(name);
+  }
+
+  /** Fills every parameter with its start value (section 1.11), each from a stream of its own: order does not matter. */
+  initialise(seed: number): void {
+    for (const pack of this.packs) {
+      for (const part of pack.parts) this.#writePart(pack, part, initialValues(part.parameter.init, part, seed));
+    }
+  }
+
+  /** Overwrites parameters and buffers by name; names that the device does not hold (index, mask) are passed over. */
+  load(values: ReadonlyMap<string, HostTensor>): void {
+    for (const pack of this.packs) {
+      for (const part of pack.parts) {
+        const found = values.get(part.parameter.name);
+        if (found) this.#writePart(pack, part, toFloat32(found));
+      }
+    }
+  }
+
+  /** The parameters and buffers under the release's names. */
+  async read(): Promise<Map<string, HostTensor>> {
+    return this.#readFrom(this.packs, (pack) => this.#placement(pack.name).tensor.storage.place!);
+  }
+
+  /** The optimizer's moments by parameter name: only of those that it updates. */
+  async readMoments(): Promise<[Map<string, HostTensor>, Map<string, HostTensor>]> {
+    const packs = this.packs.filter(({ name }) => this.#updated.has(name));
+    const at = (buffer: GPUBuffer) => ({ name }: Pack) => ({ buffer, offset: 4 * this.#placement(name).at });
+    const [first, second] = this.arena.moments;
+    return [await this.#readFrom(packs, at(first)), await this.#readFrom(packs, at(second))];
+  }
+
+  loadMoments(moments: readonly [ReadonlyMap<string, HostTensor>, ReadonlyMap<string, HostTensor>]): void {
+    moments.forEach((values, which) => {
+      for (const pack of this.packs.filter(({ trainable }) => trainable)) {
+        for (const part of pack.parts) {
+          const found = values.get(part.parameter.name);
+          if (found) this.#writePart(pack, part, toFloat32(found), this.arena.moments[which]);
+        }
+      }
+    });
+  }
+
+  /** The gradients of the last step by parameter name. */
+  async readGradients(): Promise<Map<string, HostTensor>> {
+    const packs = this.packs.filter(({ name }) => this.#updated.has(name));
+    return this.#readFrom(packs, ({ name }) => ({ buffer: this.arena.gradients, offset: 4 * this.#placement(name).at }));
+  }
+
+  /**
+   * Has the traced program write each parameter's gradient straight to its place in the arena, and flags the blocks
+   * for the optimizer. What got no gradient is skipped by it: neither moved nor decayed.
+   *
+   * @param buffer another arena of the same layout, for accumulation
+   */
+  placeGradients(gradients: Gradients, buffer = this.arena.gradients): void {
+    const flags = new Uint32Array(this.arena.floats / BLOCK);
+    const placedAt = new Set<number>();
+    for (const { pack, tensor, at } of this.#placements.values()) {
+      const gradient = pack.trainable ? gradients.get(tensor) : null;
+      if (!gradient || pack.dead) continue;
+      this.#updated.add(pack.name);
+      flags.fill(pack.decay ? FLAGS.decay : FLAGS.update, at / BLOCK, Math.ceil((at + size(pack.shape)) / BLOCK));
+      const place = { buffer, offset: 4 * at };
+      if (gradient.storage.place === null && !placedAt.has(gradient.storage.id)) {
+        gradient.storage.place = place;
+        placedAt.add(gradient.storage.id);
+      } else {
+        copyInto(gradient, makeTensor(pack.shape, createStorage(`gradient of ${pack.name}`, 4 * size(pack.shape), place)));
+      }
+    }
+    upload(this.#gpu, { buffer: this.arena.flags, offset: 0 }, flags);
+  }
+
+  destroy(): void {
+    for (const buffer of this.#owned) this.#gpu.memory.free(buffer);
+  }
+
+  #placement(name: string): Placement {
+    const found = this.#placements.get(name);
+    if (!found) throw new Error(`parameters: the model has no "${name}"`);
+    return found;
+  }
+
+  #offsets = new Map<string, number>();
+
+  #layOut(packs: readonly Pack[]): number {
+    let end = 0;
+    for (const { name, shape } of packs) {
+      this.#offsets.set(name, end);
+      end += Math.ceil(size(shape) / BLOCK) * BLOCK;
+    }
+    return Math.max(end, BLOCK);
+  }
+
+  #place(packs: readonly Pack[], where: (pack: Pack, at: number) => { buffer: GPUBuffer; offset: number }, grad: boolean): void {
+    for (const pack of packs) {
+      const at = this.#offsets.get(pack.name) ?? 0;
+      this.#placements.set(pack.name, { pack, at, tensor: placed(pack.name, pack.shape, where(pack, at), grad) });
+    }
+  }
+
+  #writePart(pack: Pack, { parameter, at, transposed }: Part, values: Float32Array, buffer?: GPUBuffer): void {
+    const { shape, name } = parameter;
+    if (values.length !== size(shape)) {
+      throw new Error(`parameters: "${name}" must be [${shape.join(', ')}], got ${values.length} values`);
+    }
+    const placement = this.#placement(pack.name);
+    const start = buffer ? { buffer, offset: 4 * placement.at } : placement.tensor.storage.place!;
+    const laid = transposed ? transpose(values, shape[0]!, shape[1]!) : values;
+    upload(this.#gpu, { buffer: start.buffer, offset: start.offset + 4 * at }, laid);
+  }
+
+  async #readFrom(
+    packs: readonly Pack[], where: (pack: Pack) => { buffer: GPUBuffer; offset: number },
+  ): Promise<Map<string, HostTensor>> {
+    const ranges = packs.map((pack) => ({ ...where(pack), bytes: 4 * size(pack.shape) }));
+    const blobs = await download(this.#gpu, ranges);
+    const found = new Map<string, HostTensor>();
+    packs.forEach((pack, i) => {
+      for (const { parameter: { name, shape }, at, transposed } of pack.parts) {
+        const values = new Float32Array(blobs[i]!, 4 * at, size(shape));
+        const data = transposed ? transpose(values, shape[1]!, shape[0]!) : values.slice();
+        found.set(name, { dtype: 'F32', shape, data });
+      }
+    });
+    return found;
+  }
+}
+
+/** Rows × columns to columns × rows. */
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const turned = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c]!;
+  }
+  return turned;
+}
+
+function initialValues(init: Init, { parameter: { name, shape } }: Part, seed: number): Float32Array {
+  const values = new Float32Array(size(shape));
+  if (init.kind === 'constant') return values.fill(init.value);
+  if (init.kind !== 'uniform' && init.kind !== 'normal') throw new Error(`parameters: "${name}" is computed, not drawn`);
+  const stream = hash(name);
+  for (let i = 0; i < values.length; i++) values[i] = draw(init, i, stream, seed);
+  return values;
+}
+
+function draw(init: Extract<Init, { kind: 'uniform' | 'normal' }>, i: number, stream: number, seed: number): number {
+  for (let attempt = 0; ; attempt++) {
+    const [a, b] = philox([i, attempt, stream, 0x1417], keyOf(seed));
+    if (init.kind === 'uniform') return init.bound * (2 * uniform(a!) - 1);
+    const normal = Math.sqrt(-2 * Math.log(1 - uniform(a!))) * Math.cos(2 * Math.PI * uniform(b!));
+    if (Math.abs(normal * init.std) <= init.cut) return normal * init.std;
+  }
+}
+
+/** FNV-1a of a name: the number of its stream of random numbers. */
+function hash(name: string): number {
+  let h = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) h = Math.imul(h ^ byte, 0x01000193);
+  return h >>> 0;
+}
