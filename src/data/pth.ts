@@ -55,9 +55,7 @@ async function zipEntries(bytes: Uint8Array<ArrayBuffer>): Promise<Map<string, U
   let total = 0; // entries that share bytes could have them read without end
   for await (const entry of zip.eachEntry()) {
     const { fileName: name, compressedSize: size } = entry;
-    if (entry.compressionMethod !== 0 || entry.isEncrypted()) {
-      throw new Error(`zip entry "${name}" must be stored, got it compressed or encrypted`);
-    }
+    if (entry.compressionMethod !== 0) throw new Error(`zip entry "${name}" must not be compressed`);
     if (entries.has(name)) throw new Error(`zip entry "${name}" must stand in the zip once, got it twice`);
     const { fileDataStart: start } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
     const data = bytes.subarray(start, start + size);

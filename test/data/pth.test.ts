@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import { toFloat32 } from '../../src/data/host_tensor.ts';
 import type { HostTensor } from '../../src/data/host_tensor.ts';
+import { Inert } from '../../src/data/pickle_machine.ts';
 import { readPth } from '../../src/data/pth.ts';
 import { readSafetensors } from '../../src/data/safetensors.ts';
 import { loadStateDict } from '../../src/data/state_dict.ts';
@@ -51,4 +52,35 @@ for (const format of ['zip', 'legacy']) {
 
 test('loadStateDict() reads safetensors alike', async () => {
   expect(await loadStateDict(`${FIXTURES}/reader_expected.safetensors`)).toEqual(expected);
+});
+
+/** Dicts as records, to be compared with JSON. */
+function plain(value: unknown): unknown {
+  if (value instanceof Inert) return plain(value.items);
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof Map)) return value;
+  return Object.fromEntries([...value as Map<string, unknown>].map(([key, each]) => [key, plain(each)]));
+}
+
+test('readPth() reads what the release saves: optimizer state by number, a schedule, a CfgNode', async () => {
+  const file = 'test/fixtures/model-tiny/ckpt_epoch_7.part';
+  const want = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Record<string, unknown>;
+  const tensors = readSafetensors(`${file}.safetensors`).tensors;
+  const root = await readPth(`${file}.pth`) as Map<string, Map<string, unknown>>;
+  const [model, optimizer, config] = [root.get('model')!, root.get('optimizer')!, root.get('config')];
+  expect([...root.keys()]).toEqual(want['topLevelKeys']);
+  expect([...model.keys()]).toEqual(want['modelKeys']);
+  expect(plain(root.get('lr_scheduler'))).toEqual(want['lr_scheduler']);
+  expect(plain(optimizer.get('param_groups'))).toEqual(want['param_groups']);
+  expect(config).toBeInstanceOf(Inert);
+  expect((config as unknown as Inert).global).toBe('yacs.config.CfgNode');
+  expect(plain(config)).toEqual(want['config']);
+
+  const state = optimizer.get('state') as Map<number, Map<string, HostTensor>>;
+  expect([...state.keys()]).toEqual(want['optimizerStateIds']);
+  const moments = [...state].flatMap(([id, entry]) =>
+    [...entry].map(([field, tensor]) => [`optimizer.${id}.${field}`, tensor] as const));
+  const weights = [...model].map(([name, tensor]) => [`model.${name}`, tensor as HostTensor] as const);
+  expect(new Map([...weights, ...moments])).toEqual(tensors);
+  expect(tensors.size).toBe(69);
 });
