@@ -1,0 +1,31 @@
+// dropout: keeps each element with probability 1 − p and scales what it keeps by 1 / (1 − p).
+//
+//   forward    y = x / (1 − p) where kept, else 0; the gradient is the same function of dy
+//   draw       y = 1 / (1 − p) where kept, else 0: a factor for each of count things
+//
+// shapes    x, y [count], padded to whole vec4
+// dispatch  a thread per vec4
+// tuning    WG = threads in a workgroup
+// uses      lib/index lib/live lib/philox lib/keep
+const WG = 64u;                 // tune: 8 32 64 128 256
+
+struct Params { count: u32, stream: u32, threshold: u32, factor: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+           @builtin(local_invocation_index) lane: u32) {
+  let i = flat_group(wg, grid) * WG + lane;
+  if (i * 4u >= params.count) { return; }
+  y[i] = select(vec4f(0.0), params.factor * x[i], keep(params.stream, i, params.threshold));
+}
+
+@compute @workgroup_size(WG)
+fn draw(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let i = flat_group(wg, grid) * WG + lane;
+  if (i * 4u >= params.count) { return; }
+  y[i] = select(vec4f(0.0), vec4f(params.factor), keep(params.stream, i, params.threshold));
+}

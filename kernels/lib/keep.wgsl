@@ -1,0 +1,11 @@
+// keep: which elements a random op keeps, four at a time, each with probability 1 − threshold/2³². The draw
+// depends on nothing but the seed, the op's stream, the step and the place: backward draws the same again.
+// Needs lib/live and lib/philox.
+
+// keeps these draws apart from the loader's, which has the same seed
+const ON_THE_DEVICE = 1u;
+
+fn keep(stream: u32, vector: u32, threshold: u32) -> vec4<bool> {
+  let words = philox(vec4u(vector, live.step, 0u, ON_THE_DEVICE), vec2u(live.seed, stream));
+  return words >= vec4u(threshold);
+}

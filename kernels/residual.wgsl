@@ -1,0 +1,62 @@
+// residual: adds a branch to its residual, sample by sample, for all streams at once.
+//
+//   forward        y[g, b] = x[g or 0, b] + branch[g, b]           without x from stream residual_streams on
+//   forward_masked y[g, b] = x[g or 0, b] + mask[g, b] · branch[g, b]
+//   scale          y[g, b] = mask[g, b] · branch[g, b]              and the gradient of branch, of dy
+//   sum_streams    dx[b] = Σ dy[g, b] over the first `residual_streams` streams
+//
+// shapes    branch, y, dy [G, B, inner] · x [1 or G, B, inner] · dx [B, inner] · mask [G, B]
+//           sizes are counted in Value: x_count = all of x, y_count = all of y, stream = B · inner
+// dispatch  a thread per Value of y, or of dx
+// tuning    WG = threads in a workgroup · Value = f32 where inner is no multiple of 4
+// uses      lib/index
+const WG = 64u;                 // tune: 8 32 64 128 256
+alias Value = vec4f;            // tune: vec4f f32
+
+struct Params { x_count: u32, y_count: u32, stream: u32, inner: u32, residual_streams: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<Value>;
+@group(0) @binding(2) var<storage, read> branch: array<Value>;
+@group(0) @binding(3) var<storage, read> mask: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<Value>;
+@group(0) @binding(5) var<storage, read> dy: array<Value>;
+@group(0) @binding(6) var<storage, read_write> dx: array<Value>;
+
+fn residual_of(i: u32) -> Value {
+  if (i >= params.residual_streams * params.stream) { return Value(0.0); }
+  return x[i % params.x_count];
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+           @builtin(local_invocation_index) lane: u32) {
+  let i = flat_group(wg, grid) * WG + lane;
+  if (i >= params.y_count) { return; }
+  y[i] = residual_of(i) + branch[i];
+}
+
+@compute @workgroup_size(WG)
+fn forward_masked(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+                  @builtin(local_invocation_index) lane: u32) {
+  let i = flat_group(wg, grid) * WG + lane;
+  if (i >= params.y_count) { return; }
+  y[i] = residual_of(i) + mask[i / params.inner] * branch[i];
+}
+
+@compute @workgroup_size(WG)
+fn scale(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+         @builtin(local_invocation_index) lane: u32) {
+  let i = flat_group(wg, grid) * WG + lane;
+  if (i >= params.y_count) { return; }
+  y[i] = mask[i / params.inner] * branch[i];
+}
+
+@compute @workgroup_size(WG)
+fn sum_streams(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+               @builtin(local_invocation_index) lane: u32) {
+  let i = flat_group(wg, grid) * WG + lane;
+  if (i >= params.stream) { return; }
+  var sum = dy[i];
+  for (var g = 1u; g < params.residual_streams; g++) { sum += dy[g * params.stream + i]; }
+  dx[i] = sum;
+}

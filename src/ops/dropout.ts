@@ -1,0 +1,50 @@
+import { size, type Shape } from '../autograd/shape.ts';
+import { record } from '../autograd/tape.ts';
+import { empty, type Tensor } from '../autograd/tensor.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+
+export type DropoutOptions = { readonly training: boolean };
+
+type Draw = { readonly stream: number; readonly threshold: number; readonly factor: number };
+
+/**
+ * Keeps each element with probability 1 − `rate` and scales it by 1 / (1 − `rate`); outside of training, the
+ * identity. The mask is drawn again in backward, not kept.
+ *
+ * @param x any shape
+ */
+export function dropout(x: Tensor, rate: number, { training }: DropoutOptions): Tensor {
+  expectRate('dropout', rate);
+  if (!training || rate === 0) return x;
+  const draw = drawOf('dropout', rate);
+  return record('dropout', [x], masked(x, draw), (dy) => [masked(dy, draw)]);
+}
+
+/** The factors of a random mask, each 1 / (1 − `rate`) with probability 1 − `rate`, else 0: [shape]. */
+export function dropMask(op: string, shape: Shape, rate: number): Tensor {
+  const draw = drawOf(op, rate);
+  const y = empty(shape, `${op} mask`);
+  const count = size(shape);
+  dispatch('dropout/draw', { y }, { params: { count, ...draw }, threads: Math.ceil(count / 4) });
+  return y;
+}
+
+/** @throws Error `op: rate must be from 0 to below 1, got 1` */
+export function expectRate(op: string, rate: number): void {
+  if (!(rate >= 0 && rate < 1)) throw new Error(`${op}: rate must be from 0 to below 1, got ${rate}`);
+}
+
+// every op that draws has a stream of its own, numbered in the order of the trace
+function drawOf(op: string, rate: number): Draw {
+  const program = tracing(op);
+  const stream = program.randomStreams;
+  program.randomStreams += 1;
+  return { stream, threshold: Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1), factor: 1 / (1 - rate) };
+}
+
+function masked(x: Tensor, draw: Draw): Tensor {
+  const y = empty(x.shape, 'dropout');
+  const count = size(x.shape);
+  dispatch('dropout/forward', { x, y }, { params: { count, ...draw }, threads: Math.ceil(count / 4) });
+  return y;
+}
