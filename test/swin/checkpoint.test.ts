@@ -5,9 +5,11 @@ import { toFloat32 } from '../../src/data/host_tensor.ts';
 import type { HostTensor } from '../../src/data/host_tensor.ts';
 import { readSafetensors } from '../../src/data/safetensors.ts';
 import { loadStateDict } from '../../src/data/state_dict.ts';
+import { parameterTable } from '../../src/mtlora/names.ts';
 import { describeMapping, mapCheckpoint } from '../../src/swin/checkpoint.ts';
-import type { Target } from '../../src/swin/checkpoint.ts';
+import type { FileTensor, Target } from '../../src/swin/checkpoint.ts';
 import { maxDifference } from '../support/golden_data.ts';
+import { releasedSpec } from '../support/released.ts';
 
 // What the release's own loader did: a case's `.pth` went in, its `.loaded.safetensors` came out.
 const FIXTURES = 'test/fixtures/swin-checkpoint';
@@ -48,6 +50,27 @@ for (const golden of CASES) {
     }
   });
 }
+
+test.each([
+  ['mtlora_tiny_448_r64_scale4_pertask', 192], ['mtlora_plus_tiny_448_r16_scale4', 198],
+  ['swin_tiny_patch4_window7_448', 0],
+])('mapCheckpoint() reports of stock Swin-T what the release reports, in %s', (name, branches) => {
+  const tensor = (shape: readonly number[]): FileTensor => ({ dtype: 'F32', shape, data: new Float32Array(0) });
+  const source = new Map([['norm.weight', tensor([768])], ['norm.bias', tensor([768])],
+    ['head.weight', tensor([1000, 768])], ['head.bias', tensor([1000])],
+    ['layers.0.blocks.1.attn_mask', tensor([64, 49, 49])]]);
+  for (const { name: full, shape } of parameterTable(releasedSpec('swin_tiny_patch4_window7_448'))) {
+    const stock = full.replace(/^backbone\./, '');
+    if (stock !== full && !stock.endsWith('attn_mask')) source.set(stock, tensor(shape));
+  }
+  const mapping = mapCheckpoint(source, parameterTable(releasedSpec(name)), { backbone: true });
+  expect(describeMapping(mapping).toSorted()).toEqual([
+    'loaded 181 tensors',
+    ...branches ? [`missing ${branches}: low-rank branches, which start anew`] : [],
+    'missing 6: attention masks, which follow from the image size',
+    'unexpected 4, left out: "norm.weight", "norm.bias", "head.weight", "head.bias"',
+  ]);
+});
 
 test('mapCheckpoint() refuses tables of another window if they are strict', async () => {
   const { target } = backbone(CASES.find(({ name }) => name === 'window_2_to_4')!);
