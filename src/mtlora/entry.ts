@@ -30,7 +30,8 @@ export function param(name: string, shape: readonly number[], init: Init): Entry
   return { name, shape, kind: 'param', dtype: 'F32', init };
 }
 
-export function buffer(name: string, shape: readonly number[], init: Init, dtype: Entry['dtype'] = 'F32'): Entry {
+export function buffer(name: string, shape: readonly number[], init: Init,
+  dtype: Entry['dtype'] = 'F32'): Entry {
   return { name, shape, kind: 'buffer', dtype, init };
 }
 

@@ -1,6 +1,8 @@
-// Multiply-accumulates of one image's forward pass: every matrix product and convolution of the model, the low-rank
-// ones included; no biases, norms, softmax or resizing.
-import { adapterAt, blockWindow, featureShape, isSpecialized, siteShape, stageChannels, stageSide } from './spec.ts';
+// Multiply-accumulates of one image's forward pass: every matrix product and convolution of the model, the
+// low-rank ones included; no biases, norms, softmax or resizing.
+import {
+  adapterAt, blockWindow, featureShape, isSpecialized, siteShape, stageChannels, stageSide,
+} from './spec.ts';
 import type { ModelSpec, Site, TaskSpec } from './spec.ts';
 
 export type Macs = {
@@ -42,7 +44,8 @@ function mapCost(spec: ModelSpec, stage: number, site: Site): number {
 }
 
 /** Low-rank products of a layer per token: of the shared branch and of all task branches. */
-function branchCost(spec: ModelSpec, stage: number, block: number, site: Site): { shared: number; tasks: number } {
+function branchCost(spec: ModelSpec, stage: number, block: number, site: Site):
+  { shared: number; tasks: number } {
   const adapter = adapterAt(spec, stage, block, site);
   if (!adapter) return { shared: 0, tasks: 0 };
   const [out, input] = siteShape(spec, stage, site);

@@ -1,5 +1,5 @@
-// Every tensor of a model under its name in the release's state dict, in the order of that state dict: what it
-// measures, whether it trains, how it starts. Model, checkpoints and reports are all built from this table.
+// Every tensor of a model under its name in the release's state dict, in that state dict's order: its shape,
+// whether it trains, how it starts. Model, checkpoints and reports are all built from this table.
 import { decoderEntries } from './decoder_names.ts';
 import { buffer, conv, norm, param, uniformOver, ZERO } from './entry.ts';
 import type { Entry, Init } from './entry.ts';
@@ -58,7 +58,8 @@ function linear(spec: ModelSpec, stage: number, block: number, site: Site): Entr
     ...adapter.trainableScale
       ? [param(`${name}.lora_shared_scale`, [1], { kind: 'constant', value: adapter.scale })] : [],
     ...pretrained,
-    ...tasks.map(({ task, rank }) => param(`${name}.lora_tasks_A.${task}`, [rank, input], uniformOver(input))),
+    ...tasks.map(({ task, rank }) =>
+      param(`${name}.lora_tasks_A.${task}`, [rank, input], uniformOver(input))),
     ...tasks.map(({ task, rank }) => param(`${name}.lora_tasks_B.${task}`, [out, rank], ZERO)),
     ...adapter.mode === 'addition' ? norm(`${name}.lora_norm`, out) : [],
   ];

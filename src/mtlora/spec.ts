@@ -1,4 +1,4 @@
-// The resolved description of one model: everything that fixes its tensors and its arithmetic, and nothing else.
+// The resolved description of one model: everything that fixes its tensors and its arithmetic, no more.
 
 export const TASKS = ['semseg', 'normals', 'sal', 'human_parts', 'edge', 'depth'] as const;
 export type Task = (typeof TASKS)[number];
@@ -104,7 +104,8 @@ export function featureShape(spec: ModelSpec, stage: number): { channels: number
 }
 
 /** A window never exceeds its grid; one that fills the grid is not shifted. */
-export function blockWindow(spec: ModelSpec, stage: number, block: number): { window: number; shift: number } {
+export function blockWindow(spec: ModelSpec, stage: number, block: number):
+  { window: number; shift: number } {
   const side = stageSide(spec, stage);
   if (side <= spec.windowSize) return { window: side, shift: 0 };
   return { window: spec.windowSize, shift: block % 2 === 0 ? 0 : Math.floor(spec.windowSize / 2) };

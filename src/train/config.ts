@@ -1,6 +1,6 @@
 // The configuration of a run: defaults < YAML with its includes < --opts < flags.
 import { readFileSync } from 'node:fs';
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 import type { Task } from '../mtlora/spec.ts';
 import { DATASET_TASKS, findProblems, findWarnings } from './config_checks.ts';
 import { describeIssues } from './config_issues.ts';
@@ -109,7 +109,8 @@ function settle(config: Config): Config {
 /** Reads a run's configuration; throws one error that lists every problem with its place. */
 export function loadConfig(cfg: string | null, opts: readonly string[] = [], flags: ConfigFlags = {}):
   { config: Config; warnings: string[] } {
-  const layer = mergeLayers(cfg === null ? emptyLayer() : readYamlLayers(cfg), optsLayer(opts), flagsLayer(flags));
+  const yaml = cfg === null ? emptyLayer() : readYamlLayers(cfg);
+  const layer = mergeLayers(yaml, optsLayer(opts), flagsLayer(flags));
   const parsed = CONFIG_SCHEMA.safeParse(layer.values);
   if (!parsed.success) throw new Error(describeIssues(parsed.error.issues, layer).join('\n'));
 
@@ -122,7 +123,10 @@ export function loadConfig(cfg: string | null, opts: readonly string[] = [], fla
   return { config, warnings };
 }
 
-/** YAML that loads to the same configuration. */
+/** YAML that loads to the same configuration, without TASK_SCALE, which has no effect. */
 export function formatConfig(config: Config): string {
-  return stringify({ ...config, BASE: [] }, { nullStr: 'None', lineWidth: 110, flowCollectionPadding: false });
+  const MTLORA = { ...config.MODEL.MTLORA, TASK_SCALE: undefined };
+  const document = new Document({ ...config, BASE: [], MODEL: { ...config.MODEL, MTLORA } });
+  visit(document, { Seq: (_, list) => { list.flow = true; } });
+  return document.toString({ nullStr: 'None', flowCollectionPadding: false });
 }

@@ -4,8 +4,10 @@ import type { Config } from './config_schema.ts';
 
 export type Problem = { field: string; says: string };
 
+export type Dataset = 'PASCALContext' | 'NYUD';
+
 /** Tasks of each data set with their numbers of output channels. */
-export const DATASET_TASKS: Readonly<Record<'PASCALContext' | 'NYUD', Readonly<Partial<Record<Task, number>>>>> = {
+export const DATASET_TASKS: Readonly<Record<Dataset, Readonly<Partial<Record<Task, number>>>>> = {
   PASCALContext: { semseg: 21, normals: 3, sal: 1, human_parts: 7, edge: 1 },
   NYUD: { semseg: 40, normals: 3, depth: 1, edge: 1 },
 };
@@ -15,7 +17,7 @@ function unsupported({ MODEL, THROUGHPUT_MODE }: Config): (Problem | false)[] {
   const lora = MODEL.MTLORA;
   return [
     lora.SPLIT_QKV && { field: 'MODEL.MTLORA.SPLIT_QKV',
-      says: 'must be false: the model has one fused qkv layer, and splitting its weights would leave it untrained' },
+      says: 'must be false: the model has one fused qkv layer, which split weights would leave untrained' },
     lora.TRAINABLE_SCALE_PER_TASK && { field: 'MODEL.MTLORA.TRAINABLE_SCALE_PER_TASK',
       says: 'must be false: only the shared factor can be trained (TRAINABLE_SCALE_SHARED)' },
     lora.BIAS === 'lora_only' && { field: 'MODEL.MTLORA.BIAS',

@@ -1,4 +1,4 @@
-// Leaves of the configuration schema. YAML and `--opts` deliver text (the schema alone decides what a text means),
+// Leaves of the configuration schema. YAML and `--opts` deliver text, whose meaning the schema alone decides;
 // flags deliver numbers and booleans; every leaf takes both.
 import { z } from 'zod';
 
@@ -52,7 +52,7 @@ function readList(value: unknown): unknown[] | undefined {
 
 export type Range = { min?: number; max?: number; above?: number; integer?: boolean };
 
-function inRange(value: number, { min = -Infinity, max = Infinity, above = -Infinity, integer }: Range): boolean {
+function inRange(value: number, { min = -Infinity, max = Infinity, above = -Infinity, integer }: Range) {
   return value >= min && value <= max && value > above && (!integer || Number.isInteger(value));
 }
 
@@ -116,7 +116,7 @@ export function perStage(range: Range): Leaf<number[]> {
 
 /** A list of texts, also written `a,b`; with `choices`, only of these. */
 export function texts<T extends string = string>(choices?: readonly T[]): Leaf<T[]> {
-  const expected = choices ? `a list of ${choices.map((choice) => `"${choice}"`).join(', ')}` : 'a list of texts';
+  const expected = `a list of ${choices ? choices.map((choice) => `"${choice}"`).join(', ') : 'texts'}`;
   const allowed = (item: string): item is T => !choices || (choices as readonly string[]).includes(item);
   return leaf(expected, (value) => {
     const list = readList(value) ?? (typeof value === 'string' ? value.split(',') : undefined);

@@ -42,7 +42,8 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 }
 
 function hint(key: string, path: readonly PropertyKey[]): string {
-  const schema = path.reduce<z.core.$ZodType | undefined>((at, step) => fieldsOf(at)[String(step)], CONFIG_SCHEMA);
+  const schema = path.reduce<z.core.$ZodType | undefined>(
+    (at, step) => fieldsOf(at)[String(step)], CONFIG_SCHEMA);
   const near = nearest(key, Object.keys(fieldsOf(schema)));
   if (near) return `, did you mean "${near}"`;
   const [group] = groupsWith(key);
@@ -57,7 +58,8 @@ export function show(value: unknown): string {
 }
 
 function valueAt(layer: Layer, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], layer.values);
+  return path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], layer.values);
 }
 
 /** One line per problem: place, field, what must hold, what came. */

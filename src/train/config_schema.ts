@@ -1,8 +1,10 @@
-// The configuration of the PyTorch release, field by field, with its names and defaults. What the release reads but
+// The configuration of the PyTorch release, field by field, with its names and defaults. What it reads but
 // never uses is accepted and has no effect; what is ours alone stands under COMPAT or is marked.
 import { z } from 'zod';
 import { HEADS, TASKS } from '../mtlora/spec.ts';
-import { boolean, number, numbers, oneOf, optional, perStage, text, texts, unused, whole } from './config_fields.ts';
+import {
+  boolean, number, numbers, oneOf, optional, perStage, text, texts, unused, whole,
+} from './config_fields.ts';
 
 const rate = () => number({ min: 0, max: 1 });
 const head = () => oneOf(...HEADS).default('hrnet');

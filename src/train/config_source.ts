@@ -1,4 +1,4 @@
-// Where configuration values come from: YAML files with their includes, `--opts`, flags. Each source is a layer of
+// Where configuration values come from: YAML files with their includes, `--opts`, flags. Each is a layer of
 // texts that remembers the place of every field, so that an error can point at it.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -56,7 +56,9 @@ function readNode(node: ParsedNode | null, document: Document, field: string, la
     return readNode(target ?? null, document, field, layer, place);
   }
   if (isScalar(node)) return node.value === null ? '' : String(node.value);
-  if (isSeq(node)) return node.items.map((item, i) => readNode(item, document, `${field}.${i}`, layer, place));
+  if (isSeq(node)) {
+    return node.items.map((item, i) => readNode(item, document, `${field}.${i}`, layer, place));
+  }
   if (!isMap(node)) throw new Error(`${place(0)} ${field}: must be plain YAML`);
 
   const tree = Object.create(null) as Tree;

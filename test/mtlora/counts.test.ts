@@ -15,7 +15,8 @@ const heads = (head: string): string[] => TASKS.flatMap((task) => [`MODEL.DECODE
 const tasks = (...names: string[]): string[] => ['TASKS', names.join(',')];
 const ranks = (rank: number, ...names: string[]): string[] =>
   names.flatMap((name) => lora(`R_PER_TASK.${name}`, String(rank)));
-const trainable = (config: string, ...opts: string[]): number => paramsReport(releasedSpec(config, ...opts)).trainable;
+const trainable = (config: string, ...opts: string[]): number =>
+  paramsReport(releasedSpec(config, ...opts)).trainable;
 
 const DECODER = 1_946_624;
 
@@ -63,7 +64,8 @@ for (const [config, opts, ...counts] of ROWS) {
 }
 
 test('paramsReport() counts the ablations of rank 32', () => {
-  const without = ['FC1', 'FC2', 'PROJ', 'QKV'].map((site) => trainable(R(32), ...lora(`${site}_ENABLED`, 'no')));
+  const without = ['FC1', 'FC2', 'PROJ', 'QKV'].map((site) =>
+    trainable(R(32), ...lora(`${site}_ENABLED`, 'no')));
   expect(without).toEqual([5_261_882, 5_261_882, 5_754_938, 5_518_394]);
   const frozen = ['PATCH_EMBED', 'LAYER_NORM', 'RELATIVE_POSITION_BIAS', 'DOWNSAMPLE_REDUCTION']
     .map((part) => trainable(R(32), ...freeze(part)));
@@ -156,8 +158,8 @@ test('paramsReport() names what trains but never moves', () => {
   expect(never(...lora('INTERMEDIATE_SPECIALIZATION', 'True')).parameters).toBe(245_760 + 571_392);
 });
 
-type Official = { config: string } & Record<'total' | 'trainable' | 'lora' | 'decoder' | 'loraShared' | 'loraTasks'
-  | 'tensors' | 'trainableTensors', number>;
+type Official = { config: string } & Record<'total' | 'trainable' | 'lora' | 'decoder' | 'loraShared'
+  | 'loraTasks' | 'tensors' | 'trainableTensors', number>;
 
 test('paramsReport() agrees with the counts that the release prints', () => {
   const official = loadJson<Official[]>('model-tiny', 'official_param_counts');

@@ -3,7 +3,7 @@ import type { Task } from '../../mtlora/spec.ts';
 import type { Scores } from './meter.ts';
 
 /** What counts as a task's score, and whether more of it is better. */
-export const TASK_SCORES: Readonly<Record<Task, { readonly key: string; readonly higherIsBetter: boolean }>> = {
+export const TASK_SCORES: Readonly<Record<Task, Readonly<{ key: string; higherIsBetter: boolean }>>> = {
   semseg: { key: 'mIoU', higherIsBetter: true },
   human_parts: { key: 'mIoU', higherIsBetter: true },
   sal: { key: 'mIoU', higherIsBetter: true },

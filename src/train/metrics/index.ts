@@ -11,7 +11,8 @@ export { deltaM, PAPER_BASELINES, TASK_SCORES } from './delta_m.ts';
 export type { Batch, Meter, Scores } from './meter.ts';
 
 /** A fresh meter for one evaluation; `official` reproduces the release's numbers, defects included. */
-export function createMeter({ name, outputs }: Pick<TaskSpec, 'name' | 'outputs'>, { official = false } = {}): Meter {
+export function createMeter({ name, outputs }: Pick<TaskSpec, 'name' | 'outputs'>,
+  { official = false } = {}): Meter {
   switch (name) {
     case 'semseg':
     case 'human_parts': return iouMeter(outputs);

@@ -14,7 +14,8 @@ export type IouMeter = Meter & {
 
 /** Meter of `classes` classes, background included where there is one; pixels labelled 255 do not count. */
 export function iouMeter(classes: number): IouMeter {
-  const counts = { tp: new Float64Array(classes), fp: new Float64Array(classes), fn: new Float64Array(classes) };
+  const none = (): Float64Array => new Float64Array(classes);
+  const counts = { tp: none(), fp: none(), fn: none() };
   let best = new Float32Array(0);
   let predicted = new Uint8Array(0);
 

@@ -17,12 +17,14 @@ export type Meter = {
 export const IGNORE = 255;
 
 /** Throws unless a batch has `channels` logits and `labelChannels` labels a pixel. */
-export function expectBatch(name: string, { logits, labels, shape }: Batch, channels: number, labelChannels = 1): void {
+export function expectBatch(name: string, { logits, labels, shape }: Batch,
+  channels: number, labelChannels = 1): void {
   const [images, given, height, width] = shape;
   const pixels = images * height * width;
-  if (given !== channels) throw new Error(`${name}: logits must have ${channels} channels, got [${shape.join(', ')}]`);
+  const listed = `[${shape.join(', ')}]`;
+  if (given !== channels) throw new Error(`${name}: logits must have ${channels} channels, got ${listed}`);
   if (logits.length !== pixels * channels) {
-    throw new Error(`${name}: logits [${shape.join(', ')}] must hold ${pixels * channels} values, got ${logits.length}`);
+    throw new Error(`${name}: logits ${listed} must hold ${pixels * channels} values, got ${logits.length}`);
   }
   if (labels.length !== pixels * labelChannels) {
     throw new Error(`${name}: labels must hold ${pixels * labelChannels} values, got ${labels.length}`);
@@ -35,5 +37,6 @@ export function sigmoid(x: number): number {
 
 /** The logit whose sigmoid is `probability`. */
 export function logitOf(probability: number): number {
-  return probability <= 0 ? -Infinity : probability >= 1 ? Infinity : Math.log(probability / (1 - probability));
+  if (probability <= 0) return -Infinity;
+  return probability >= 1 ? Infinity : Math.log(probability / (1 - probability));
 }

@@ -8,6 +8,14 @@ import type { Batch, Meter, Scores } from './meter.ts';
 const MIN_NORM = 1e-12;
 const DEGREES = 180 / Math.PI;
 
+/** Between the unit vector [a, b, c] and the direction of [u, v, w]. */
+function angleV2(a: number, b: number, c: number, u: number, v: number, w: number): number {
+  const size = Math.max(Math.sqrt(u * u + v * v + w * w), MIN_NORM);
+  const apart = Math.sqrt((a - u / size) ** 2 + (b - v / size) ** 2 + (c - w / size) ** 2);
+  const along = Math.sqrt((a + u / size) ** 2 + (b + v / size) ** 2 + (c + w / size) ** 2);
+  return 2 * DEGREES * Math.atan2(apart, along);
+}
+
 /** `official`: what the release reports, where `rmse` is a copy of the mean. */
 export function normalsMeter({ official = false } = {}): Meter {
   let [valid, sum, squares, sumV2, below11, below22, below30] = [0, 0, 0, 0, 0, 0, 0];
@@ -25,11 +33,7 @@ export function normalsMeter({ official = false } = {}): Meter {
     if (angle < 11.25) below11++;
     if (angle < 22.5) below22++;
     if (angle < 30) below30++;
-    if (!official) return;
-    const size = Math.max(Math.sqrt(u * u + v * v + w * w), MIN_NORM);
-    const apart = Math.sqrt((a - u / size) ** 2 + (b - v / size) ** 2 + (c - w / size) ** 2);
-    const along = Math.sqrt((a + u / size) ** 2 + (b + v / size) ** 2 + (c + w / size) ** 2);
-    sumV2 += 2 * DEGREES * Math.atan2(apart, along);
+    if (official) sumV2 += angleV2(a, b, c, u, v, w);
   }
 
   function update(batch: Batch): void {
@@ -39,9 +43,10 @@ export function normalsMeter({ official = false } = {}): Meter {
     for (let image = 0; image < images; image++) {
       const start = image * 3 * pixels;
       for (let i = start; i < start + pixels; i++) {
-        const u = labels[i]!;
-        if (u === IGNORE) continue;
-        add(logits[i]!, logits[i + pixels]!, logits[i + 2 * pixels]!, u, labels[i + pixels]!, labels[i + 2 * pixels]!);
+        if (labels[i] === IGNORE) continue;
+        const j = i + pixels;
+        const k = j + pixels;
+        add(logits[i]!, logits[j]!, logits[k]!, labels[i]!, labels[j]!, labels[k]!);
       }
     }
   }

@@ -4,8 +4,8 @@
 //   maxF       per threshold precision and recall averaged over images, F = 2PR / (P + R); the largest
 //   Beta maxF  counts of the whole set, F = 1.3 PR / (0.3 P + R); the largest
 //
-// Thresholds are moved into logit space once, so that a pixel costs comparisons and no exponential. A histogram over
-// the gaps between them, summed from the top, gives the pixels above each one.
+// Thresholds are moved into logit space once, so that a pixel costs comparisons and no exponential. A
+// histogram over the gaps between them, summed from the top, gives the pixels above each one.
 import { expectBatch, logitOf } from './meter.ts';
 import type { Batch, Meter } from './meter.ts';
 
@@ -44,8 +44,13 @@ function largest(values: readonly number[]): number {
   return Math.max(...values.map((value) => Number.isNaN(value) ? 0 : value));
 }
 
+type PerImage = {
+  readonly add: (batch: Batch, start: number, end: number) => void;
+  readonly scores: () => [mIoU: number, maxF: number];
+};
+
 /** Sums over images of what `THRESHOLDS` give. */
-function perImageSums(): { add: (batch: Batch, start: number, end: number) => void; scores: () => [number, number] } {
+function perImageSums(): PerImage {
   const cuts = Float64Array.from(THRESHOLDS, logitOf);
   const [iou, precision, recall] = [cuts.slice().fill(0), cuts.slice().fill(0), cuts.slice().fill(0)];
   let images = 0;
@@ -64,7 +69,7 @@ function perImageSums(): { add: (batch: Batch, start: number, end: number) => vo
     images++;
   }
 
-  function scores(): [number, number] {
+  function scores(): [mIoU: number, maxF: number] {
     const f = THRESHOLDS.map((_, cut) => {
       const [p, r] = [precision[cut]! / images, recall[cut]! / images];
       return 2 * p * r / (p + r + TINY);
@@ -74,7 +79,7 @@ function perImageSums(): { add: (batch: Batch, start: number, end: number) => vo
   return { add, scores };
 }
 
-/** `official`: a batch of one image is measured row by row, and Beta maxF takes the sigmoid of probabilities. */
+/** `official`: a batch of one image is measured row by row, Beta maxF takes the sigmoid of probabilities. */
 export function saliencyMeter({ official = false } = {}): Meter {
   const perImage = perImageSums();
   const betaCuts = Float64Array.from(BETA_THRESHOLDS, (threshold) =>

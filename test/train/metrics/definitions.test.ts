@@ -21,10 +21,11 @@ function scoresOf(task: Task, batches: readonly Batch[]): Readonly<Record<string
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
-function confusion({ logits, labels }: Batch, above: (p: number) => boolean): [tp: number, fp: number, fn: number] {
-  const counts: [number, number, number] = [0, 0, 0];
+function confusion({ logits, labels }: Batch, above: (p: number) => boolean): [number, number, number] {
+  const counts: [tp: number, fp: number, fn: number] = [0, 0, 0];
   logits.forEach((x, i) => {
     const [got, want] = [above(sigmoid(x)), labels[i] === 1];
     if (got && want) counts[0]++;

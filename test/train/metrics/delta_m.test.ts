@@ -25,5 +25,6 @@ test('deltaM() gives the value of the paper for its rank 64', () => {
 test('deltaM() names the task without baseline or score', () => {
   expect(() => deltaM({ depth: { rmse: 1 } }, PAPER_BASELINES)).toThrow(
     'deltaM: depth must have a baseline other than 0, got undefined');
-  expect(() => deltaM({ edge: { loss: 1 } }, { edge: 0.7 })).toThrow('deltaM: edge must have the score "odsF"');
+  expect(() => deltaM({ edge: { loss: 1 } }, { edge: 0.7 }))
+    .toThrow('deltaM: edge must have the score "odsF"');
 });
