@@ -14,6 +14,7 @@ import { releasedSpec } from '../support/released.ts';
 // What the release's own loader did: a case's `.pth` went in, its `.loaded.safetensors` came out.
 const FIXTURES = 'test/fixtures/swin-checkpoint';
 type Case = { name: string; missingKeys: string[]; unexpectedKeys: string[]; backboneKeys: string[] };
+const EMPTY = new Float32Array(0);
 const CASES = JSON.parse(readFileSync(`${FIXTURES}/cases.json`, 'utf8')) as Case[];
 
 function zeros(...shape: number[]): HostTensor {
@@ -55,7 +56,7 @@ test.each([
   ['mtlora_tiny_448_r64_scale4_pertask', 192], ['mtlora_plus_tiny_448_r16_scale4', 198],
   ['swin_tiny_patch4_window7_448', 0],
 ])('mapCheckpoint() reports of stock Swin-T what the release reports, in %s', (name, branches) => {
-  const tensor = (shape: readonly number[]): FileTensor => ({ dtype: 'F32', shape, data: new Float32Array(0) });
+  const tensor = (shape: readonly number[]): FileTensor => ({ dtype: 'F32', shape, data: EMPTY });
   const source = new Map([['norm.weight', tensor([768])], ['norm.bias', tensor([768])],
     ['head.weight', tensor([1000, 768])], ['head.bias', tensor([1000])],
     ['layers.0.blocks.1.attn_mask', tensor([64, 49, 49])]]);
