@@ -14,7 +14,7 @@ export function installPackages(root, say) {
   say(`${why}: running "npm ci" (about 460 MB in node_modules)`);
   const shell = process.platform === 'win32';       // there npm is a batch file, which needs a shell
   const child = spawnSync('npm', NPM_CI, { cwd: root, stdio: 'inherit', shell });
-  if (child.error) throw new SetupError('Cannot run "npm ci": npm is not on the PATH; install Node.js with npm');
+  if (child.error) throw new SetupError('Cannot run "npm ci": npm is not on the PATH; install it');
   if (child.status !== 0) {
     throw new SetupError(`"npm ci" failed with exit code ${child.status}; see its message above`);
   }

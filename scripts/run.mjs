@@ -30,7 +30,8 @@ try {
 async function main([name, ...args]) {
   const command = COMMANDS[name];
   if (!command) {
-    throw new SetupError(`run.mjs: the command must be ${Object.keys(COMMANDS).join(', ')}, got "${name ?? ''}"`);
+    const known = Object.keys(COMMANDS).join(', ');
+    throw new SetupError(`run.mjs: the command must be one of ${known}, got "${name ?? ''}"`);
   }
   installPackages(ROOT, say);
   const node = nodePath(ROOT);

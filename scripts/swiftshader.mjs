@@ -46,7 +46,7 @@ function npmPack(folder) {
   return bytes;
 }
 
-/** The files of a tar archive by name. It is blocks of 512 bytes: a header with name and octal size, the content. */
+/** The files of a tar archive by name: blocks of 512 bytes, a header (name, octal size), the content. */
 function tarFiles(bytes) {
   const files = new Map();
   const text = (from, length) => bytes.toString('latin1', from, from + length).split('\0')[0];

@@ -29,11 +29,13 @@ test('forbiddenImports() names what points up, sideways or at the GPU from elsew
   const root = project({
     'src/gpu/a.ts': "import { x } from '../ops/b.ts';\nimport { create } from 'webgpu';\n",
     'src/ops/b.ts': "import {\n  y,\n} from '../gpu/a.ts';\nexport type { Z } from '../train/c.ts';\n",
-    'src/ops/e.ts': "import 'webgpu';\n",
+    'src/ops/e.ts': "import 'webgpu';\nimport { k } from '../../kernels/k.ts';\n",
+    'kernels/k.ts': "import { y } from '../src/ops/b.ts';\nimport { l } from './lib/l.ts';\n",
     'src/data/d.ts': "const a = await import('../gpu/a.ts');\nimport { readFileSync } from 'node:fs';\n",
-    'src/train/c.ts': "import { d } from '../data/d.ts';\nimport '../cli.ts';\nimport '../../scripts/f.mjs';\n",
+    'src/train/c.ts': "import '../data/d.ts';\nimport '../cli.ts';\nimport '../../scripts/f.mjs';\n",
   });
   expect(forbiddenImports(root).sort()).toEqual([
+    'kernels/k.ts must not import src/ops/b.ts',
     'src/data/d.ts must not import src/gpu/a.ts',
     'src/gpu/a.ts must not import src/ops/b.ts',
     'src/ops/b.ts must not import src/train/c.ts',
@@ -61,6 +63,7 @@ test('shaderTextInSource() finds a shader in a string, and lets a pattern that r
   const root = project({
     'src/ops/a.ts': 'const code = `fn main(x: u32) -> f32 { return 1.0; }`;',
     'src/ops/b.ts': 'const code = `@group(0) @binding(1) var<storage> x: array<f32>;`;',
+    'kernels/k.ts': 'export const code = (): string => `fn main(x: u32) { }`;',
     'src/gpu/c.ts': String.raw`const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)/;`,
   });
   expect(shaderTextInSource(root).sort()).toEqual([

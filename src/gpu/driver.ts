@@ -9,8 +9,8 @@ export { driverEnvironment };
  */
 export function reexecWithDriver(): never {
   const driver = driverEnvironment();
-  if (!driver) throw new Error('reexecWithDriver: a cached driver must be there and not in use yet, got none');
-  if (!process.execve) throw new Error('reexecWithDriver: must run in the main thread of Node 24, got another');
+  if (!driver) throw new Error('reexecWithDriver: a cached driver must be there and not in use, got none');
+  if (!process.execve) throw new Error('reexecWithDriver: must run in Node 24\'s main thread, got another');
   const args = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   return process.execve(process.execPath, args, { ...process.env, ...driver });
 }

@@ -35,7 +35,8 @@ afterEach(() => {
 
 /** The launcher in an environment of its own, in which Vulkan finds no driver of the machine. */
 function launch(command: string, commands: Record<string, string>, variables: Record<string, string>) {
-  const env = { PATH: `${folderWith(commands)}:${process.env.PATH}`, VK_DRIVER_FILES: '/nowhere', ...variables };
+  const path = `${folderWith(commands)}:${process.env.PATH}`;
+  const env = { PATH: path, VK_DRIVER_FILES: '/nowhere', ...variables };
   const { status, stderr } = spawnSync(process.execPath, [LAUNCHER, command], { env, encoding: 'utf8' });
   return { status, lines: stderr.trimEnd().split('\n') };
 }
@@ -55,7 +56,7 @@ function choose(cache: string, commands: Record<string, string>, download = true
 
 test('the launcher names the commands that it knows', () => {
   const { status, lines } = launch('tset', {}, {});
-  expect(lines).toEqual(['run.mjs: the command must be setup, test, demo, got "tset"']);
+  expect(lines).toEqual(['run.mjs: the command must be one of setup, test, demo, got "tset"']);
   expect(status).toBe(1);
 });
 
@@ -89,8 +90,9 @@ test('the launcher says what it fetches before it does, and every reason why it 
   const text = lines.join('\n');
   const announced = text.indexOf(`folder  ${home}/.cache/mtlora/lavapipe; delete it to undo`);
   expect(announced).toBeGreaterThan(0);
-  expect(text.indexOf('Cannot fetch lavapipe: apt-get failed: E: no network here')).toBeGreaterThan(announced);
-  expect(lines.at(-1)).toMatch(/^No adapter for WebGPU \(lavapipe: apt-get failed: .*; swiftshader: .*\): install/);
+  const failed = text.indexOf('Cannot fetch lavapipe: apt-get failed: E: no network here');
+  expect(failed).toBeGreaterThan(announced);
+  expect(lines.at(-1)).toMatch(/^No adapter for WebGPU \(lavapipe: apt-get .*; swiftshader: .*\): install/);
   expect(status).toBe(1);
   expect(readdirSync(join(home, '.cache/mtlora'))).toEqual([]);
 });
@@ -125,7 +127,7 @@ test('chooseDriver() rebuilds a cached driver that gives no adapter any more', (
 test('chooseDriver() keeps no fetched driver that gives no adapter', () => {
   const cache = folderWith();
   const broken = { 'apt-get': APT_GET, 'dpkg-deb': DPKG_DEB.replace('"works":true', '"api":1'), npm: FAILS };
-  expect(() => choose(cache, broken)).toThrow('No adapter for WebGPU (lavapipe: its driver gives no adapter; ');
+  expect(() => choose(cache, broken)).toThrow('WebGPU (lavapipe: its driver gives no adapter; swiftshader: ');
   expect(readdirSync(join(cache, 'mtlora'))).toEqual([]);
 });
 
@@ -135,13 +137,15 @@ anywhere('missingPackage() says what the lock file asks for and node_modules lac
     'node_modules/a': { version: '1.2.0' },
     'node_modules/b': { version: '2.0.0', optional: true },
   } });
-  const installed = (version: string): string => JSON.stringify({ packages: { 'node_modules/a': { version } } });
+  const installed = (version: string): string =>
+    JSON.stringify({ packages: { 'node_modules/a': { version } } });
   const hidden = 'node_modules/.package-lock.json';
   const at = (files: Record<string, string>): string | null =>
     missingPackage(folderWith({ 'package-lock.json': lock, ...files }));
   expect(at({})).toBe('No complete node_modules yet');
-  expect(at({ [hidden]: installed('1.1.0'), 'node_modules/a/x': '' })).toBe('"node_modules/a" 1.2.0 is missing');
-  expect(at({ [hidden]: installed('1.2.0') })).toBe('"node_modules/a" 1.2.0 is missing');
+  const missing = '"node_modules/a" 1.2.0 is missing';
+  expect(at({ [hidden]: installed('1.1.0'), 'node_modules/a/x': '' })).toBe(missing);
+  expect(at({ [hidden]: installed('1.2.0') })).toBe(missing);
   expect(at({ [hidden]: installed('1.2.0'), 'node_modules/a/x': '' })).toBeNull();
 });
 
