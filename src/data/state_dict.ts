@@ -1,5 +1,6 @@
 import { isHostTensor } from './host_tensor.ts';
 import type { HostTensor } from './host_tensor.ts';
+import { Inert } from './pickle_machine.ts';
 import { readPth } from './pth.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -13,12 +14,17 @@ export async function loadStateDict(path: string): Promise<Map<string, HostTenso
   const candidates = root instanceof Map ? [...KEYS.map((key) => root.get(key) as unknown), root] : [];
   const found = candidates.map(tensorsOf).find((tensors) => tensors.size > 0);
   if (found) return found;
-  const keys = root instanceof Map ? [...root.keys()].filter((key) => typeof key === 'string') : [];
   throw new Error(`Cannot load checkpoint "${path}": no tensors under "model", "state_dict" or at its top, ` +
-    `its keys are [${keys.slice(0, 10).join(', ')}]`);
+    `${contents(root)}`);
 }
 
 function tensorsOf(value: unknown): Map<string, HostTensor> {
   const entries = value instanceof Map ? [...value as Map<unknown, unknown>] : [];
   return new Map(entries.filter((entry): entry is [string, HostTensor] => isHostTensor(entry[1])));
+}
+
+function contents(root: unknown): string {
+  if (root instanceof Inert) return `it is one object of class "${root.global}"`;
+  const keys = root instanceof Map ? [...root.keys()].filter((key) => typeof key === 'string') : [];
+  return `its keys are [${keys.slice(0, 10).join(', ')}]`;
 }

@@ -182,6 +182,8 @@ test('loadStateDict() takes a flat dict and "state_dict", and lists the keys of 
   await readPickle(`}(${text('epoch')}${int(3)}${text('note')}Nu`);
   await expect(loadStateDict(path)).rejects.toThrow(
     'no tensors under "model", "state_dict" or at its top, its keys are [epoch, note]');
+  await readPickle(call('models.swin.Swin'));
+  await expect(loadStateDict(path)).rejects.toThrow('it is one object of class "models.swin.Swin"');
 });
 
 test('unpickle() gives a value or a sentence for random opcodes', () => {
