@@ -14,7 +14,8 @@ import { itemsFor } from './vectorise.ts';
  */
 export function resizeSum(base: Tensor, maps: readonly Tensor[]): Tensor {
   const at = base.shape.length - 3;
-  if (maps.length < 1 || maps.length > 4) throw new Error(`resizeSum: must get 1 to 4 maps, got ${maps.length}`);
+  const few = maps.length >= 1 && maps.length <= 4;
+  if (!few) throw new Error(`resizeSum: must get 1 to 4 maps, got ${maps.length}`);
   const extents = maps.map(({ shape }, k) => {
     const [h, w] = shape.slice(at) as [number, number];
     expectShape('resizeSum', `map ${k}`, shape, base.shape.with(at, h).with(at + 1, w));

@@ -5,6 +5,7 @@ export type GoldenTensor = { readonly shape: readonly number[]; readonly data: F
 
 /** A fixture file whose tensors are named `<prefix>.<field>`, all as f32. */
 export function goldenData(path: string): {
+  names: readonly string[];
   tensor: (name: string) => GoldenTensor;
   under: (prefix: string) => [field: string, tensor: GoldenTensor][];
 } {
@@ -15,6 +16,7 @@ export function goldenData(path: string): {
     return { shape: found.shape, data: toFloat32(found) };
   };
   return {
+    names: [...tensors.keys()],
     tensor,
     under: (prefix) => [...tensors.keys()]
       .filter((name) => name.startsWith(`${prefix}.`) && !name.slice(prefix.length + 1).includes('.'))

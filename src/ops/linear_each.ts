@@ -1,0 +1,53 @@
+import { expectShape, size } from '../autograd/shape.ts';
+import { recordMany } from '../autograd/tape.ts';
+import { empty, type Tensor } from '../autograd/tensor.ts';
+import { dispatch } from '../gpu/program.ts';
+import { columnSums, gemm, type Matrix } from './matmul.ts';
+
+/**
+ * A linear map of its own for each entry of the first axis, of any width: y_t = x_t w_tᵀ + b_t.
+ *
+ * @param x [T, ..., K]
+ * @param ws T of [n_t, K]
+ * @param bs T of [n_t]
+ * @returns T of [..., n_t]
+ */
+export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor[]): Tensor[] {
+  const [count, ...rest] = x.shape as [number, ...number[]];
+  const k = rest.pop()!;
+  const m = size(rest);
+  if (ws.length !== count || bs.length !== count) {
+    throw new Error(`linearEach: must get ${count} weights and biases, got ${ws.length} and ${bs.length}`);
+  }
+  const block = (tensor: Tensor, t: number): Matrix => ({ tensor, at: t * m * k, row: k, col: 1 });
+  const ys = ws.map((w, t) => {
+    const [n] = w.shape as [number];
+    expectShape('linearEach', `weight ${t}`, w.shape, [n, k]);
+    expectShape('linearEach', `bias ${t}`, bs[t]!.shape, [n]);
+    const y = empty([...rest, n], 'linearEach');
+    const [b, out] = [{ tensor: w, row: 1, col: k }, { tensor: y, row: n }];
+    gemm({ a: block(x, t), b, y: out, m, n, k, bias: bs[t]! });
+    return y;
+  });
+
+  return recordMany('linearEach', [x, ...ws, ...bs], ys, (dys) => {
+    const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
+    if (dx && dys.includes(null)) clear(dx);
+    const gradients = dys.map((dy, t) => {
+      if (!dy) return { dw: null, db: null };
+      const [w, b, n] = [ws[t]!, bs[t]!, ws[t]!.shape[0]!];
+      const right = { tensor: w, row: k, col: 1 };
+      if (dx) gemm({ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n });
+      const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
+      const left = { tensor: dy, row: 1, col: n };
+      if (dw) gemm({ a: left, b: block(x, t), y: { tensor: dw, row: k }, m: n, n: k, k: m });
+      return { dw, db: b.requiresGrad ? columnSums(dy, 1, m, n, b.shape) : null };
+    });
+    return [dx, ...gradients.map(({ dw }) => dw), ...gradients.map(({ db }) => db)];
+  });
+}
+
+function clear(y: Tensor): void {
+  const count = size(y.shape);
+  dispatch('elementwise/fill', { y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
+}

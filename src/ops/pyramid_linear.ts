@@ -1,0 +1,82 @@
+import { expectShape, size } from '../autograd/shape.ts';
+import { record, withoutGrad } from '../autograd/tape.ts';
+import { empty, type Tensor } from '../autograd/tensor.ts';
+import { biasGradient, gemm, type Matrix } from './matmul.ts';
+import { resizeTransposed } from './resize.ts';
+import { resizeSum } from './resize_sum.ts';
+
+/**
+ * A 1×1 convolution of maps of several sizes, resized bilinearly to the size of one and concatenated:
+ * y = W · concat(resize x_0, resize x_1, …) + b = Σ resize(W_i x_i) + b, as such a convolution and a resize
+ * commute. Each x_i meets its columns W_i at its own size: no resized or concatenated map is ever stored.
+ *
+ * @param xs two to five maps [..., h_i, w_i, c_i], or [T, ..., h_i, w_i, c_i] where `w` is a batch
+ * @param w [N, Σ c_i] or [T, N, Σ c_i]
+ * @param b [N] or [T, N], or null
+ * @param options.base which of `xs` gives the size H × W
+ * @returns y [..., H, W, N]
+ */
+export function pyramidLinear(xs: readonly Tensor[], w: Tensor, b: Tensor | null, { base = 0 } = {}): Tensor {
+  const levels = levelsOf(xs, w, b);
+  const { m: rows, n } = levels[base]!;
+  const maps = levels.map((level, i) => forward(level, w, i === base ? b : null));
+  const y = withoutGrad(() => resizeSum(maps[base]!, maps.toSpliced(base, 1)));
+
+  return record('pyramidLinear', [...xs, w, ...(b ? [b] : [])], y, (dy) => {
+    const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
+    const dxs = levels.map((level) => backward(level, dy, w, dw));
+    return [...dxs, dw, ...(b ? [b.requiresGrad ? biasGradient(dy, b, rows, n) : null] : [])];
+  });
+}
+
+/** A map seen as [batch, m, k], and the first of its columns in w [batch, n, total]. */
+type Level = Readonly<Record<'batch' | 'm' | 'n' | 'k' | 'first' | 'total', number>> & { readonly x: Tensor };
+
+function levelsOf(xs: readonly Tensor[], w: Tensor, b: Tensor | null): Level[] {
+  const [n, total] = w.shape.slice(-2) as [number, number];
+  const lead = w.shape.slice(0, -2);
+  const given = xs.reduce((sum, x) => sum + x.shape.at(-1)!, 0);
+  expectShape('pyramidLinear', 'w', w.shape, [...lead, n, given]);
+  if (b) expectShape('pyramidLinear', 'b', b.shape, [...lead, n]);
+  let end = 0;
+  return xs.map((x, i) => {
+    expectShape('pyramidLinear', `the first axis of map ${i}`, x.shape.slice(0, lead.length), lead);
+    const k = x.shape.at(-1)!;
+    end += k;
+    return { x, batch: size(lead), m: size(x.shape) / k / size(lead), n, k, first: end - k, total };
+  });
+}
+
+function forward({ x, batch, m, n, k, first, total }: Level, w: Tensor, bias: Tensor | null): Tensor {
+  const map = empty([...x.shape.slice(0, -1), n], 'pyramidLinear map');
+  gemm({
+    a: rowMajor(x, m, k), b: { tensor: w, at: first, row: 1, col: total, batch: n * total },
+    y: rowMajor(map, m, n), m, n, k, batch, bias, biasBatch: n,
+  });
+  return map;
+}
+
+/** @returns dx of the level; its columns of `dw` are written on the way */
+function backward(level: Level, dy: Tensor, w: Tensor, dw: Tensor | null): Tensor | null {
+  const { x, batch, m, n, k, first, total } = level;
+  if (!x.requiresGrad && !dw) return null;
+  const [height, width] = x.shape.slice(-3, -1) as [number, number];
+  const dmap = resizeTransposed(dy, height, width);
+  const block = { at: first, row: total, batch: n * total };
+  if (dw) {
+    gemm({
+      a: { tensor: dmap, row: 1, col: n, batch: m * n }, b: rowMajor(x, m, k), y: { tensor: dw, ...block },
+      m: n, n: k, k: m, batch,
+    });
+  }
+  if (!x.requiresGrad) return null;
+  const dx = empty(x.shape, 'dx');
+  gemm({
+    a: rowMajor(dmap, m, n), b: { tensor: w, col: 1, ...block }, y: rowMajor(dx, m, k), m, n: k, k: n, batch,
+  });
+  return dx;
+}
+
+function rowMajor(tensor: Tensor, rows: number, columns: number): Matrix {
+  return { tensor, row: columns, col: 1, batch: rows * columns };
+}
