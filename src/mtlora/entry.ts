@@ -20,7 +20,7 @@ export type Entry = {
 };
 
 export const ZERO: Init = { kind: 'constant', value: 0 };
-export const ONE: Init = { kind: 'constant', value: 1 };
+const ONE: Init = { kind: 'constant', value: 1 };
 
 export function sizeOf({ shape }: Entry): number {
   return shape.reduce((size, extent) => size * extent, 1);

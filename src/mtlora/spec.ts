@@ -6,8 +6,7 @@ export type Task = (typeof TASKS)[number];
 export const HEADS = ['hrnet', 'segformer', 'aspp', 'updecoder'] as const;
 export type Head = (typeof HEADS)[number];
 
-export const SHARED_MODES = ['matrix', 'matrixv2', 'addition', 'lora_only'] as const;
-export type SharedMode = (typeof SHARED_MODES)[number];
+export type SharedMode = 'matrix' | 'matrixv2' | 'addition' | 'lora_only';
 
 /** The linear layers that can carry low-rank branches. */
 export type Site = 'qkv' | 'proj' | 'fc1' | 'fc2' | 'reduction';

@@ -21,14 +21,14 @@ function unquoted(text: string): string {
 
 const NUMBER = /^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[-+]?\d+)?$/i;
 
-export function readNumber(value: unknown): number | undefined {
+function readNumber(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
   if (typeof value !== 'string' || !NUMBER.test(value.trim())) return undefined;
   return Number(value.replaceAll('_', ''));
 }
 
 /** As PyYAML: yes, on, true and their opposites, in lower, upper or title case. */
-export function readBoolean(value: unknown): boolean | undefined {
+function readBoolean(value: unknown): boolean | undefined {
   if (typeof value === 'boolean') return value;
   if (typeof value !== 'string') return undefined;
   const [, on, off] = /^(?:(true|True|TRUE|yes|Yes|YES|on|On|ON)|(false|False|FALSE|no|No|NO|off|Off|OFF))$/
@@ -36,7 +36,7 @@ export function readBoolean(value: unknown): boolean | undefined {
   return on ? true : off ? false : undefined;
 }
 
-export function isNone(value: unknown): boolean {
+function isNone(value: unknown): boolean {
   return value === null || (typeof value === 'string' && /^(None|null|Null|NULL|~|)$/.test(value));
 }
 
@@ -50,7 +50,7 @@ function readList(value: unknown): unknown[] | undefined {
   return text.split(',').map((item) => unquoted(item.trim())).filter((item) => item !== '');
 }
 
-export type Range = { min?: number; max?: number; above?: number; integer?: boolean };
+type Range = { min?: number; max?: number; above?: number; integer?: boolean };
 
 function inRange(value: number, { min = -Infinity, max = Infinity, above = -Infinity, integer }: Range) {
   return value >= min && value <= max && value > above && (!integer || Number.isInteger(value));

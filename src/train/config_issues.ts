@@ -23,7 +23,7 @@ function groupsWith(name: string, schema: z.core.$ZodType = CONFIG_SCHEMA, group
 }
 
 /** Edits (insert, delete, replace) from one word to another. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
@@ -51,7 +51,7 @@ function hint(key: string, path: readonly PropertyKey[]): string {
   return group === '' ? ', it stands at the top level' : `, it belongs under ${group}`;
 }
 
-export function show(value: unknown): string {
+function show(value: unknown): string {
   if (value === undefined || value === '') return 'nothing';
   if (Array.isArray(value)) return `[${value.map(String).join(', ')}]`;
   return typeof value === 'object' && value !== null ? 'a group of fields' : `"${String(value)}"`;

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, ParsedNode } from 'yaml';
 
-export type Tree = { [key: string]: unknown };
+type Tree = { [key: string]: unknown };
 
 /** Values, and for each field `A.B.C` the places of its key and of its value. */
 export type Layer = { values: Tree; places: Map<string, { key: string; value: string }> };

@@ -6,7 +6,7 @@ import { parameterTable, sizeOf } from '../mtlora/names.ts';
 import type { Parameter } from '../mtlora/names.ts';
 import type { ModelSpec, Task } from '../mtlora/spec.ts';
 
-export type Part = { name: string; parameters: number; trainable: number; tensors: number };
+type Part = { name: string; parameters: number; trainable: number; tensors: number };
 
 export type ParamsReport = {
   total: number;

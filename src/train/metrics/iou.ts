@@ -5,7 +5,7 @@ import { expectBatch, IGNORE } from './meter.ts';
 import type { Batch, Meter } from './meter.ts';
 import { classify } from './postprocess.ts';
 
-export type IouCounts = { readonly tp: Float64Array; readonly fp: Float64Array; readonly fn: Float64Array };
+type IouCounts = { readonly tp: Float64Array; readonly fp: Float64Array; readonly fn: Float64Array };
 
 export type IouMeter = Meter & {
   readonly perClass: () => number[];
