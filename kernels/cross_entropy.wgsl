@@ -7,7 +7,7 @@
 //
 // shapes    x, dx [P, C] · labels [P], 255 = none · softmax [P]: (m, s) · loss, dy [1]
 //           partials [threads]: (loss, count, 0, 0) · totals [1]: their sum
-// dispatch  forward: `threads` threads · finish: a workgroup · backward: a thread per vec4 of dx
+// dispatch  forward: `threads` threads · finish: a workgroup · backward: a thread per pixel
 // tuning    WG = threads in a workgroup; a power of two
 // numerics  m and s stay apart, so that logits of any size keep the softmax's digits; a label that is neither
 //           a class nor 255 makes the loss NaN
@@ -23,11 +23,10 @@ struct Params { pixels: u32, classes: u32, threads: u32, zero: u32 }
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> totals: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(7) var<storage, read> x4: array<vec4f>;
-@group(0) @binding(8) var<storage, read> saved_softmax: array<vec2f>;
-@group(0) @binding(9) var<storage, read> saved_totals: array<vec4f>;
-@group(0) @binding(10) var<storage, read> dy: array<f32>;
-@group(0) @binding(11) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(7) var<storage, read> saved_softmax: array<vec2f>;
+@group(0) @binding(8) var<storage, read> saved_totals: array<vec4f>;
+@group(0) @binding(9) var<storage, read> dy: array<f32>;
+@group(0) @binding(10) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -64,20 +63,14 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
 @compute @workgroup_size(WG)
 fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
             @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  let count = params.pixels * params.classes;
-  if (i * 4u >= count) { return; }
-  let factor = dy[0] / max(saved_totals[0].y, 1.0);
-  let logits = x4[i];
-  var gradient = vec4f(0.0);
-  for (var j = 0u; j < 4u; j++) {
-    let at = min(i * 4u + j, count - 1u);
-    let pixel = at / params.classes;
-    let label = labels[pixel];
-    if (label == NONE) { continue; }
-    let normalizer = saved_softmax[pixel];
-    let probability = exp(logits[j] - normalizer.x) / normalizer.y;
-    gradient[j] = factor * (probability - f32(at - pixel * params.classes == u32(label)));
+  let pixel = flat_group(wg, grid) * WG + lane;
+  if (pixel >= params.pixels) { return; }
+  let row = pixel * params.classes;
+  let label = labels[pixel];
+  let normalizer = saved_softmax[pixel];
+  let factor = select(dy[0] / max(saved_totals[0].y, 1.0), 0.0, label == NONE);
+  for (var k = 0u; k < params.classes; k++) {
+    let hit = select(0.0, 1.0, f32(k) == label);
+    dx[row + k] = factor * (exp(x[row + k] - normalizer.x) / normalizer.y - hit);
   }
-  dx[i] = gradient;
 }

@@ -23,9 +23,8 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
 
   return record('crossEntropy', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'crossEntropy gradient');
-    const inputs = { x4: logits, labels, saved_softmax: softmax, saved_totals: totals, dy };
-    const threads = Math.ceil(pixels * classes / 4);
-    dispatch('cross_entropy/backward', { ...inputs, dx }, { params, threads });
+    const inputs = { x: logits, labels, saved_softmax: softmax, saved_totals: totals, dy };
+    dispatch('cross_entropy/backward', { ...inputs, dx }, { params, threads: pixels });
     return [dx, null];
   });
 }
