@@ -8,8 +8,10 @@ const GLYPHS: Readonly<Record<string, string>> = {
   Z: '1f01020408101f',
   0: '0e11131519110e', 1: '040c040404040e', 2: '0e11010204081f', 3: '1f02040201110e', 4: '02060a121f0202',
   5: '1f101e0101110e', 6: '0608101e11110e', 7: '1f010204080808', 8: '0e11110e11110e', 9: '0e11110f01020c',
-  ' ': '00000000000000', '.': '00000000000c0c', ',': '000000000c0408', ':': '000c0c000c0c00', '-': '0000001f000000',
-  '_': '0000000000001f', '+': '0004041f040400', '=': '00001f001f0000', '/': '00010204081000', '%': '18190204081303',
+  ' ': '00000000000000', '.': '00000000000c0c', ',': '000000000c0408', ':': '000c0c000c0c00',
+  '-': '0000001f000000', '_': '0000000000001f', '+': '0004041f040400',
+  '=': '00001f001f0000', '/': '00010204081000',
+  '%': '18190204081303',
   '(': '02040808080402', ')': '08040202020408', '#': '0a0a1f0a1f0a0a',
 };
 
@@ -22,7 +24,7 @@ export function textSize(text: string, scale: number): { width: number; height: 
   return { width: (text.length * ADVANCE - 1) * scale, height: GLYPH_HEIGHT * scale };
 }
 
-/** Calls `dot` with the upper left corner, from that of the text, of each dot to fill with scale x scale pixels. */
+/** Calls `dot` with the upper left corner of each square of scale x scale pixels that is to be filled. */
 export function drawText(text: string, scale: number, dot: (x: number, y: number) => void): void {
   [...text.toUpperCase()].forEach((letter, index) => {
     const glyph = GLYPHS[letter];

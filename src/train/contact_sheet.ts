@@ -15,15 +15,28 @@ export type SheetRow = {
 };
 
 const TASK_TITLES: Readonly<Record<DataTask, string>> = {
-  semseg: 'semantic', human_parts: 'body parts', sal: 'saliency', normals: 'normals', edge: 'edges', depth: 'depth',
+  semseg: 'semantic',
+  human_parts: 'body parts',
+  sal: 'saliency',
+  normals: 'normals',
+  edge: 'edges',
+  depth: 'depth',
 };
 
 /** A cell is enlarged or reduced by whole factors to about this many pixels. */
 const CELL_TARGET = 144;
 const [GAP, GROUP_GAP, MARGIN, TEXT_SCALE, LINE] = [4, 12, 12, 2, 20];
-const [PAPER, INK, FAINT] = [[22, 24, 29], [238, 240, 244], [150, 156, 168]] as const;
+const [PAPER, INK, FAINT] = [
+  [22, 24, 29],
+  [238, 240, 244],
+  [150, 156, 168],
+] as const;
 
-type Column = { readonly task: DataTask | null; readonly kind: 'image' | 'label' | 'model'; readonly x: number };
+type Column = {
+  readonly task: DataTask | null;
+  readonly kind: 'image' | 'label' | 'model';
+  readonly x: number;
+};
 
 /** The sheet's columns and its width; a task's label and prediction stand together. */
 function layOut(rows: readonly SheetRow[], cell: number): { columns: Column[]; width: number } {
@@ -57,7 +70,10 @@ export function contactSheet(rows: readonly SheetRow[]): Picture {
   if (size === undefined) throw new Error('contactSheet: rows must hold a sample, got none');
   const other = rows.find((row) => row.size !== size);
   if (other) throw new Error(`contactSheet: all samples must have the side ${size}, got ${other.size}`);
-  const [grow, shrink] = [Math.max(1, Math.round(CELL_TARGET / size)), Math.max(1, Math.round(size / CELL_TARGET))];
+  const [grow, shrink] = [
+    Math.max(1, Math.round(CELL_TARGET / size)),
+    Math.max(1, Math.round(size / CELL_TARGET)),
+  ];
   const cell = Math.floor(size / shrink) * grow;
   const { columns, width } = layOut(rows, cell);
   const top = MARGIN + 2 * LINE;
@@ -92,14 +108,29 @@ function writeCaptions(sheet: Picture, columns: readonly Column[], cell: number)
 }
 
 /** A text that fits into `room` pixels: smaller, or shortened, if it must. */
-function write(sheet: Picture, text: string, x: number, y: number, colour: readonly number[], room: number): void {
+function write(
+  sheet: Picture,
+  text: string,
+  x: number,
+  y: number,
+  colour: readonly number[],
+  room: number,
+): void {
   const scale = textSize(text, TEXT_SCALE).width <= room ? TEXT_SCALE : 1;
   drawText(text, scale, (dx, dy) => fill(sheet, x + dx, y + dy, scale, scale, colour));
 }
 
-function fill({ width, height, data }: Picture, x: number, y: number, across: number, down: number, colour: readonly number[]): void {
+function fill(
+  { width, height, data }: Picture,
+  x: number,
+  y: number,
+  across: number,
+  down: number,
+  colour: readonly number[],
+): void {
   for (let row = y; row < Math.min(height, y + down); row++) {
-    for (let column = x; column < Math.min(width, x + across); column++) data.set(colour, (row * width + column) * 3);
+    for (let column = x; column < Math.min(width, x + across); column++)
+      data.set(colour, (row * width + column) * 3);
   }
 }
 
@@ -111,7 +142,8 @@ function resized({ width, data }: Picture, grow: number, shrink: number): Pictur
     const [x, y, c] = [Math.floor(at / 3) % side, Math.floor(at / 3 / side), at % 3];
     const [left, up] = [Math.floor(x / grow) * shrink, Math.floor(y / grow) * shrink];
     let sum = 0;
-    for (let i = 0; i < shrink * shrink; i++) sum += data[((up + Math.floor(i / shrink)) * width + left + (i % shrink)) * 3 + c]!;
+    for (let i = 0; i < shrink * shrink; i++)
+      sum += data[((up + Math.floor(i / shrink)) * width + left + (i % shrink)) * 3 + c]!;
     out[at] = Math.round(sum / (shrink * shrink));
   }
   return { width: side, height: side, data: out };

@@ -1,4 +1,4 @@
-// Label maps and predictions as pictures: one way of colouring a task, whether it shows a label or what a model made.
+// Label maps and predictions as pictures: one way of colouring a task, be it a label or what a model made.
 import type { Picture } from '../data/file.ts';
 import { VOC_PALETTE } from '../data/palette.ts';
 import type { Palette } from '../data/png.ts';
@@ -8,12 +8,24 @@ type Colour = readonly [number, number, number];
 
 /** Background, head, torso, upper arm, lower arm, upper leg, lower leg. */
 export const PARTS_PALETTE: Palette = [
-  [0, 0, 0], [230, 85, 70], [245, 190, 65], [95, 175, 85], [70, 205, 200], [75, 110, 220], [180, 95, 205],
+  [0, 0, 0],
+  [230, 85, 70],
+  [245, 190, 65],
+  [95, 175, 85],
+  [70, 205, 200],
+  [75, 110, 220],
+  [180, 95, 205],
 ];
 const PALETTES: Partial<Record<DataTask, Palette>> = { semseg: VOC_PALETTE, human_parts: PARTS_PALETTE };
 
 /** Near to far: yellow, green, blue, violet; as bright as near, so that it reads in grey too. */
-const DEPTH_STOPS: readonly Colour[] = [[250, 230, 60], [120, 205, 90], [40, 150, 140], [55, 85, 140], [65, 15, 85]];
+const DEPTH_STOPS: readonly Colour[] = [
+  [250, 230, 60],
+  [120, 205, 90],
+  [40, 150, 140],
+  [55, 85, 140],
+  [65, 15, 85],
+];
 
 /** What a loader makes of a picture: (value − mean) / std of ImageNet, a channel. */
 const MEAN = [0.485, 0.456, 0.406] as const;
@@ -34,33 +46,52 @@ export function imagePicture(image: Float32Array, size: number): Picture {
 /** The smallest and largest of the values that count, for a depth map and what is compared with it. */
 export function depthRange(map: Float32Array): readonly [number, number] {
   const valid = map.filter((value) => value !== IGNORE);
-  return [valid.reduce((a, b) => Math.min(a, b), Infinity), valid.reduce((a, b) => Math.max(a, b), -Infinity)];
+  return [
+    valid.reduce((a, b) => Math.min(a, b), Infinity),
+    valid.reduce((a, b) => Math.max(a, b), -Infinity),
+  ];
 }
 
 /**
  * Colours one map of a task; ignored pixels become a grey chequerboard, those of semseg VOC's cream.
  *
- * @param map [S, S], or [3, S, S] unit vectors for normals: classes, probabilities 0..1, or metres; 255 where ignored
+ * @param map [S, S] classes, probabilities 0..1 or metres, or [3, S, S] unit normals; 255 where ignored
  */
-export function mapPicture(task: DataTask, map: Float32Array, size: number, range = task === 'depth' ? depthRange(map) : null): Picture {
+export function mapPicture(
+  task: DataTask,
+  map: Float32Array,
+  size: number,
+  range = task === 'depth' ? depthRange(map) : null,
+): Picture {
   const pixels = size * size;
   expectLength(`mapPicture "${task}"`, map, task === 'normals' ? 3 * pixels : pixels);
   const data = new Uint8Array(3 * pixels);
   for (let at = 0; at < pixels; at++) {
     const value = map[at]!;
     const ignored = value === IGNORE && task !== 'semseg';
-    const normal = task === 'normals' ? [value, map[at + pixels]!, map[at + 2 * pixels]!] as const : null;
-    data.set(ignored ? chequer(at % size, Math.floor(at / size)) : colourOf(task, value, normal, range), at * 3);
+    const normal = task === 'normals' ? ([value, map[at + pixels]!, map[at + 2 * pixels]!] as const) : null;
+    data.set(
+      ignored ? chequer(at % size, Math.floor(at / size)) : colourOf(task, value, normal, range),
+      at * 3,
+    );
   }
   return { width: size, height: size, data };
 }
 
-function colourOf(task: DataTask, value: number, normal: Colour | null, range: readonly [number, number] | null): Colour {
+function colourOf(
+  task: DataTask,
+  value: number,
+  normal: Colour | null,
+  range: readonly [number, number] | null,
+): Colour {
   if (normal) return [byte((normal[0] + 1) / 2), byte((normal[1] + 1) / 2), byte((normal[2] + 1) / 2)];
   const palette = PALETTES[task];
   if (palette) {
     const colour = palette[value];
-    if (!colour) throw new Error(`mapPicture: a class of "${task}" must be a whole number below ${palette.length}, got ${value}`);
+    if (!colour)
+      throw new Error(
+        `mapPicture: a class of "${task}" must be a whole number below ${palette.length}, got ${value}`,
+      );
     return colour;
   }
   if (range) return depthColour((value - range[0]) / Math.max(range[1] - range[0], 1e-12));
@@ -93,8 +124,10 @@ export function overlay(image: Float32Array, map: Float32Array, palette: Palette
   map.forEach((index, at) => {
     if (index === 0 || index === IGNORE) return;
     const colour = palette[index];
-    if (!colour) throw new Error(`overlay: a class must be a whole number below ${palette.length}, got ${index}`);
-    for (let c = 0; c < 3; c++) data[at * 3 + c] = Math.round(data[at * 3 + c]! * (1 - alpha) + colour[c]! * alpha);
+    if (!colour)
+      throw new Error(`overlay: a class must be a whole number below ${palette.length}, got ${index}`);
+    for (let c = 0; c < 3; c++)
+      data[at * 3 + c] = Math.round(data[at * 3 + c]! * (1 - alpha) + colour[c]! * alpha);
   });
   return { width, height, data };
 }

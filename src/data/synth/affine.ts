@@ -8,11 +8,17 @@ export const add = (a: Vec3, b: Vec3): Vec3 => [a[0] + b[0], a[1] + b[1], a[2] +
 export const scaled = (a: Vec3, by: number): Vec3 => [a[0] * by, a[1] * by, a[2] * by];
 export const dot = (a: Vec3, b: Vec3): number => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 export const unitVector = (a: Vec3): Vec3 => scaled(a, 1 / Math.sqrt(dot(a, a)));
-export const cross = (a: Vec3, b: Vec3): Vec3 =>
-  [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+export const cross = (a: Vec3, b: Vec3): Vec3 => [
+  a[1] * b[2] - a[2] * b[1],
+  a[2] * b[0] - a[0] * b[2],
+  a[0] * b[1] - a[1] * b[0],
+];
 /** a + by·b */
-export const along = (a: Vec3, b: Vec3, by: number): Vec3 =>
-  [a[0] + b[0] * by, a[1] + b[1] * by, a[2] + b[2] * by];
+export const along = (a: Vec3, b: Vec3, by: number): Vec3 => [
+  a[0] + b[0] * by,
+  a[1] + b[1] * by,
+  a[2] + b[2] * by,
+];
 /** a at 0, b at 1 */
 export const lerp = (a: Vec3, b: Vec3, t: number): Vec3 => along(scaled(a, 1 - t), b, t);
 

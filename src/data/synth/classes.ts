@@ -31,8 +31,21 @@ export const SYNTH_CLASSES = {
 
 export type ClassName = keyof typeof SYNTH_CLASSES;
 
-/** PASCAL-Context numbers of what stands behind the things; its class for each of them in VOC is background. */
+/** PASCAL-Context numbers of what stands behind the things; in VOC each of them is background. */
 export const CONTEXT = {
-  building: 44, ceiling: 68, door: 115, floor: 158, grass: 187, ground: 189, road: 324, shelves: 349,
-  sky: 360, track: 415, tree: 420, wall: 440, window: 454, box: 37, ball: 10,
+  building: 44,
+  ceiling: 68,
+  door: 115,
+  floor: 158,
+  grass: 187,
+  ground: 189,
+  road: 324,
+  shelves: 349,
+  sky: 360,
+  track: 415,
+  tree: 420,
+  wall: 440,
+  window: 454,
+  box: 37,
+  ball: 10,
 } as const;

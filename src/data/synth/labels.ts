@@ -35,7 +35,9 @@ const SKY: Group = { thing: -1, label: CONTEXT.sky, part: undefined };
 function groupSamples({ solids }: Scene, map: SampleMap): { groups: Group[]; samples: Uint16Array } {
   const groups = [SKY];
   const groupOf = solids.map(({ thing, label, part }) => {
-    const known = groups.findIndex((group) => group.thing === thing && group.label === label && group.part === part);
+    const known = groups.findIndex(
+      (group) => group.thing === thing && group.label === label && group.part === part,
+    );
     return known < 0 ? groups.push({ thing, label, part }) - 1 : known;
   });
   const samples = new Uint16Array(map.solid.length);
@@ -43,7 +45,7 @@ function groupSamples({ solids }: Scene, map: SampleMap): { groups: Group[]; sam
   return { groups, samples };
 }
 
-/** For each pixel [H, W] the group that most of its 2x2 samples show; the nearest of them if votes are equal. */
+/** For each pixel [H, W] the group that most of its 2x2 samples show; of equal ones the nearest. */
 function vote(samples: Uint16Array, { depth, width: across, height: down }: SampleMap): Uint16Array {
   const [width, height] = [across / 2, down / 2];
   const winners = new Uint16Array(width * height);
@@ -53,7 +55,8 @@ function vote(samples: Uint16Array, { depth, width: across, height: down }: Samp
     for (let i = 0; i < 4; i++) {
       const candidate = corner + (i >> 1) * across + (i & 1);
       let votes = 0;
-      for (let j = 0; j < 4; j++) if (samples[corner + (j >> 1) * across + (j & 1)] === samples[candidate]) votes++;
+      for (let j = 0; j < 4; j++)
+        if (samples[corner + (j >> 1) * across + (j & 1)] === samples[candidate]) votes++;
       if (votes < bestVotes || (votes === bestVotes && depth[candidate]! >= bestDepth)) continue;
       [bestVotes, bestDepth] = [votes, depth[candidate]!];
       winners[at] = samples[candidate]!;
@@ -63,7 +66,11 @@ function vote(samples: Uint16Array, { depth, width: across, height: down }: Samp
 }
 
 /** Masks of every thing and part of which something shows, in the scene's order. */
-function maskThings(scene: Scene, groups: readonly Group[], pixels: Uint16Array): (ThingMask & { thing: number })[] {
+function maskThings(
+  scene: Scene,
+  groups: readonly Group[],
+  pixels: Uint16Array,
+): (ThingMask & { thing: number })[] {
   const thingMasks = scene.things.map(() => new Uint8Array(pixels.length));
   const areas = scene.things.map(() => 0);
   const partMasks = groups.map(({ part }) => (part ? new Uint8Array(pixels.length) : null));
@@ -80,12 +87,15 @@ function maskThings(scene: Scene, groups: readonly Group[], pixels: Uint16Array)
   return scene.things.flatMap((name, thing) => {
     if (areas[thing] === 0) return [];
     const parts = groups.flatMap((group, i) =>
-      (group.thing === thing && group.part && seen.has(i) ? [{ name: group.part, mask: partMasks[i]! }] : []));
-    return [{ name, thing, voc: SYNTH_CLASSES[name].voc, area: areas[thing]!, mask: thingMasks[thing]!, parts }];
+      group.thing === thing && group.part && seen.has(i) ? [{ name: group.part, mask: partMasks[i]! }] : [],
+    );
+    return [
+      { name, thing, voc: SYNTH_CLASSES[name].voc, area: areas[thing]!, mask: thingMasks[thing]!, parts },
+    ];
   });
 }
 
-/** 255 where a thing meets something else: the pixels whose left or upper neighbours, up to `reach`, differ. */
+/** 255 where a thing meets something else: where a left or upper neighbour, up to `reach` off, differs. */
 function withBorders(classes: Uint8Array, things: Int16Array, width: number, height: number): Uint8Array {
   const reach = Math.max(1, Math.round(Math.max(width, height) / 200));
   const bordered = classes.slice();
@@ -93,7 +103,9 @@ function withBorders(classes: Uint8Array, things: Int16Array, width: number, hei
     for (let x = 0; x < width; x++) {
       const at = y * width + x;
       for (let step = 1; step <= reach; step++) {
-        const differs = (x >= step && things[at - step] !== things[at]) || (y >= step && things[at - step * width] !== things[at]);
+        const differs =
+          (x >= step && things[at - step] !== things[at]) ||
+          (y >= step && things[at - step * width] !== things[at]);
         if (differs) bordered[at] = 255;
       }
     }
@@ -105,19 +117,30 @@ function withBorders(classes: Uint8Array, things: Int16Array, width: number, hei
  * How much a thing stands out: √area · (1 − ⅔·distance of its centre from the picture's, in half diagonals).
  * Large and central wins; the root keeps a big thing at the rim from beating the one that is looked at.
  */
-export function salience({ mask, area }: Pick<ThingMask, 'mask' | 'area'>, width: number, height: number): number {
+export function salience(
+  { mask, area }: Pick<ThingMask, 'mask' | 'area'>,
+  width: number,
+  height: number,
+): number {
   let [sumX, sumY] = [0, 0];
   mask.forEach((inside, at) => {
     if (!inside) return;
     sumX += at % width;
     sumY += Math.floor(at / width);
   });
-  const away = Math.hypot(sumX / area - width / 2, sumY / area - height / 2) / (Math.hypot(width, height) / 2);
+  const away =
+    Math.hypot(sumX / area - width / 2, sumY / area - height / 2) / (Math.hypot(width, height) / 2);
   return Math.sqrt(area) * (1 - (2 / 3) * away);
 }
 
 /** Share of each pixel's samples that show `thing`. */
-function coverage(groups: readonly Group[], samples: Uint16Array, thing: number, width: number, height: number): Float32Array {
+function coverage(
+  groups: readonly Group[],
+  samples: Uint16Array,
+  thing: number,
+  width: number,
+  height: number,
+): Float32Array {
   const shares = new Float32Array(width * height);
   for (let at = 0; at < samples.length; at++) {
     if (groups[samples[at]!]!.thing !== thing) continue;
@@ -136,12 +159,16 @@ export function labelScene(scene: Scene, view: View, map: SampleMap): Labels {
   const salient = things[scores.indexOf(Math.max(...scores))];
 
   const thingAt = Int16Array.from(pixels, (group) => groups[group]!.thing);
-  const classes = Uint8Array.from(thingAt, (thing) => (thing < 0 ? 0 : SYNTH_CLASSES[scene.things[thing]!].voc));
+  const classes = Uint8Array.from(thingAt, (thing) =>
+    thing < 0 ? 0 : SYNTH_CLASSES[scene.things[thing]!].voc,
+  );
   return {
     semseg: withBorders(classes, thingAt, width, height),
     context: Uint16Array.from(pixels, (group) => groups[group]!.label),
     things: things.map(({ name, voc, area, mask, parts }) => ({ name, voc, area, mask, parts })),
     normals: normalMap(view, map, samples, pixels),
-    saliency: salient ? coverage(groups, samples, salient.thing, width, height) : new Float32Array(width * height),
+    saliency: salient
+      ? coverage(groups, samples, salient.thing, width, height)
+      : new Float32Array(width * height),
   };
 }

@@ -3,14 +3,19 @@ import type { SampleMap, View } from './raster.ts';
 /**
  * Mean normal of those of a pixel's 2x2 samples that belong to its group, normalised.
  *
- * The axes are x right, y down, z to the camera: y down is what makes the release's augmentation right, which turns
- * a picture's normals by x' = x·cos + y·sin, y' = y·cos − x·sin as it turns the picture counter-clockwise.
+ * The axes are x right, y down, z to the camera: y down is what makes the release's augmentation right, which
+ * turns normals by x' = x·cos + y·sin, y' = y·cos − x·sin as it turns the picture counter-clockwise.
  *
  * @param samples group of each sample [2H, 2W], 0 for the sky
  * @param pixels group of each pixel [H, W]
  * @returns [H, W, 3]; [0, 0, 1] in the sky
  */
-export function normalMap({ right, up, back }: View, map: SampleMap, samples: Uint16Array, pixels: Uint16Array): Float32Array {
+export function normalMap(
+  { right, up, back }: View,
+  map: SampleMap,
+  samples: Uint16Array,
+  pixels: Uint16Array,
+): Float32Array {
   const width = map.width / 2;
   const normals = new Float32Array(pixels.length * 3);
   for (let at = 0; at < pixels.length; at++) {

@@ -5,7 +5,12 @@ import { makeScene } from './scene.ts';
 import { develop, shade } from './shading.ts';
 
 /** A synthetic picture: `data` is 8-bit RGB [height, width, 3]. */
-export type SynthPicture = { readonly width: number; readonly height: number; readonly data: Uint8Array; readonly labels: Labels };
+export type SynthPicture = {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+  readonly labels: Labels;
+};
 
 /** Below this share of the picture nothing counts as its subject, and another scene is drawn. */
 const SMALLEST_SUBJECT = 0.03;

@@ -23,8 +23,19 @@ export function ball(centre: Vec3, radii: Vec3, material: Material, turned: Affi
 }
 
 /** Box of full size `size`; its upper face is `taper` times the lower one. */
-export function block(centre: Vec3, size: Vec3, material: Material, turned: Affine = UPRIGHT, taper = 1): Piece {
-  return { kind: 'block', taper, place: chain(translation(centre), turned, scaling(scaled(size, 0.5))), material };
+export function block(
+  centre: Vec3,
+  size: Vec3,
+  material: Material,
+  turned: Affine = UPRIGHT,
+  taper = 1,
+): Piece {
+  return {
+    kind: 'block',
+    taper,
+    place: chain(translation(centre), turned, scaling(scaled(size, 0.5))),
+    material,
+  };
 }
 
 /** Cylinder or cone from `from` (radius `radius`) to `to` (radius `taper · radius`). */

@@ -21,7 +21,12 @@ function mix(hash: number, key: number): number {
 /** A generator (xorshift over four words) whose stream is fixed by `keys`, e.g. seed, split and index. */
 export function seededRandom(...keys: readonly number[]): Random {
   const hash = keys.reduce((h, key) => mix(h + 0x9e3779b9, key), 0x243f6a88);
-  let [a, b, c, d] = [1, 2, 3, 4].map((word) => mix(hash, word * 0x9e3779b9) | 1) as [number, number, number, number];
+  let [a, b, c, d] = [1, 2, 3, 4].map((word) => mix(hash, word * 0x9e3779b9) | 1) as [
+    number,
+    number,
+    number,
+    number,
+  ];
 
   const unit = (): number => {
     const t = a ^ (a << 11);

@@ -3,7 +3,13 @@ import type { Camera, Solid } from './scene.ts';
 import { hit, normalAt } from './solid.ts';
 
 /** The camera's axes in the world, each of length 1; `back` points from the scene to the camera. */
-export type View = { readonly position: Vec3; readonly right: Vec3; readonly up: Vec3; readonly back: Vec3; readonly focal: number };
+export type View = {
+  readonly position: Vec3;
+  readonly right: Vec3;
+  readonly up: Vec3;
+  readonly back: Vec3;
+  readonly focal: number;
+};
 
 /** What each of [height, width] samples sees. */
 export type SampleMap = {
@@ -54,14 +60,20 @@ function screenBox(solid: Solid, view: View, width: number, height: number): Box
     box.bottom = Math.max(box.bottom, py);
   }
   return {
-    left: Math.max(0, Math.floor(box.left)), right: Math.min(width - 1, Math.ceil(box.right)),
-    top: Math.max(0, Math.floor(box.top)), bottom: Math.min(height - 1, Math.ceil(box.bottom)),
+    left: Math.max(0, Math.floor(box.left)),
+    right: Math.min(width - 1, Math.ceil(box.right)),
+    top: Math.max(0, Math.floor(box.top)),
+    bottom: Math.min(height - 1, Math.ceil(box.bottom)),
   };
 }
 
 /** L·v, without the translation. */
 function turned(m: Affine, [x, y, z]: Vec3): Vec3 {
-  return [m[0]! * x + m[1]! * y + m[2]! * z, m[4]! * x + m[5]! * y + m[6]! * z, m[8]! * x + m[9]! * y + m[10]! * z];
+  return [
+    m[0]! * x + m[1]! * y + m[2]! * z,
+    m[4]! * x + m[5]! * y + m[6]! * z,
+    m[8]! * x + m[9]! * y + m[10]! * z,
+  ];
 }
 
 /** Casts a ray a pixel at each solid, inside its box on the screen, and keeps the nearest hit. */
@@ -97,7 +109,12 @@ export function rasterise(solids: readonly Solid[], view: View, width: number, h
 
 /** Point and normal of what each sample sees; the normal of L·p + t is L⁻ᵀ·n, normalised. */
 function surfaces(
-  solids: readonly Solid[], view: View, width: number, height: number, depth: Float32Array, owner: Int16Array,
+  solids: readonly Solid[],
+  view: View,
+  width: number,
+  height: number,
+  depth: Float32Array,
+  owner: Int16Array,
 ): Pick<SampleMap, 'local' | 'normal'> {
   const local = new Float32Array(width * height * 3);
   const normal = new Float32Array(width * height * 3);
@@ -113,8 +130,12 @@ function surfaces(
     const nz = m[2]! * n[0] + m[6]! * n[1] + m[10]! * n[2];
     const length = Math.sqrt(nx * nx + ny * ny + nz * nz);
     const to = at * 3;
-    [local[to], local[to + 1], local[to + 2]] = [x, y, z];
-    [normal[to], normal[to + 1], normal[to + 2]] = [nx / length, ny / length, nz / length];
+    local[to] = x;
+    local[to + 1] = y;
+    local[to + 2] = z;
+    normal[to] = nx / length;
+    normal[to + 1] = ny / length;
+    normal[to + 2] = nz / length;
   }
   return { local, normal };
 }

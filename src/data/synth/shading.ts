@@ -3,15 +3,7 @@ import { albedo, noise } from './material.ts';
 import { rayThrough, type SampleMap, type View } from './raster.ts';
 import type { Random } from './random.ts';
 import type { Scene, Solid } from './scene.ts';
-import { blockedTowards, castersOf } from './shadow.ts';
-
-/** Metres off the surface at which a ray towards the light starts, so that it does not meet that surface again. */
-const OFFSET = 2e-3;
-/** Spread of the sun's directions, which blurs the rims of shadows. */
-const SUN_WIDTH = 0.07;
-/** How far something may be to keep light from all sides off, metres. */
-const NEARBY = 0.5;
-const FAR = 30;
+import { illuminate } from './shadow.ts';
 
 /** How long the solid's axes are in metres. */
 function axisLengths({ toWorld: m }: Solid): Vec3 {
@@ -21,7 +13,9 @@ function axisLengths({ toWorld: m }: Solid): Vec3 {
 function skyColour({ backdrop }: Scene, ray: Vec3): Vec3 {
   const [x, y, z] = unitVector(ray);
   const rise = Math.max(0, Math.min(1, y * 2.2));
-  const drift = noise((x / (y + 0.15)) * 1.2, 3, (z / (y + 0.15)) * 1.2) * 0.6 + noise((x / (y + 0.15)) * 3.1, 7, (z / (y + 0.15)) * 3.1) * 0.4;
+  const drift =
+    noise((x / (y + 0.15)) * 1.2, 3, (z / (y + 0.15)) * 1.2) * 0.6 +
+    noise((x / (y + 0.15)) * 3.1, 7, (z / (y + 0.15)) * 3.1) * 0.4;
   const cloud = Math.max(0, Math.min(1, (drift - 0.5) * 4)) * backdrop.clouds * Math.min(1, rise * 4);
   return [0, 1, 2].map((i) => {
     const clear = backdrop.horizon[i]! + (backdrop.zenith[i]! - backdrop.horizon[i]!) * rise;
@@ -30,15 +24,14 @@ function skyColour({ backdrop }: Scene, ray: Vec3): Vec3 {
 }
 
 /**
- * Lambert's law with a sun of some width, light from all sides that nearby things keep off, a highlight and haze.
+ * Lambert's law with a sun of some width, light from all sides but where things are near, highlights, haze.
  *
  * @returns linear RGB [height, width, 3]
  */
 export function shade(scene: Scene, view: View, map: SampleMap, random: Random): Float32Array {
   const { width, height, depth, solid: owner, local, normal } = map;
   const { solids, light, backdrop } = scene;
-  const [lx, ly, lz] = light.direction;
-  const casters = castersOf(solids);
+  const { sun, open } = illuminate(scene, view, map, random);
   const scales = solids.map(axisLengths);
   const colours = new Float32Array(width * height * 3);
 
@@ -50,36 +43,26 @@ export function shade(scene: Scene, view: View, map: SampleMap, random: Random):
       colours.set(skyColour(scene, ray), k);
       continue;
     }
-    const t = depth[at]!;
-    const [nx, ny, nz] = [normal[k]!, normal[k + 1]!, normal[k + 2]!];
-    const px = view.position[0] + t * ray[0] + OFFSET * nx;
-    const py = view.position[1] + t * ray[1] + OFFSET * ny;
-    const pz = view.position[2] + t * ray[2] + OFFSET * nz;
-    const [jx, jy, jz] = [random.unit() - 0.5, random.unit() - 0.5, random.unit() - 0.5];
-
-    const facing = nx * lx + ny * ly + nz * lz;
-    const lit = facing > 0 && !blockedTowards(casters, px, py, pz, lx + SUN_WIDTH * jx, ly + SUN_WIDTH * jy, lz + SUN_WIDTH * jz, FAR);
-    const open = blockedTowards(casters, px, py, pz, nx + 1.6 * jy, ny + 1.6 * jz, nz + 1.6 * jx, NEARBY) ? 0.45 : 1;
-
     const { material } = solids[index]!;
-    const [sx, sy, sz] = scales[index]!;
-    const paint = albedo(material, local[k]! * sx, local[k + 1]! * sy, local[k + 2]! * sz);
-    const sun = lit ? facing : 0;
-    const shine = lit && material.gloss > 0 ? 0.6 * material.gloss * highlight(nx, ny, nz, light.direction, ray) : 0;
-    const fill = open * (0.75 + 0.25 * ny);
-    const haze = 1 - Math.exp(-t * backdrop.haze);
+    const scale = scales[index]!;
+    const paint = albedo(material, local[k]! * scale[0], local[k + 1]! * scale[1], local[k + 2]! * scale[2]);
+    const glossy = material.gloss > 0 && sun[at]! > 0;
+    const shine = glossy ? 0.6 * material.gloss * highlight(normal, k, light.direction, ray) : 0;
+    const fill = open[at]! * (0.75 + 0.25 * normal[k + 1]!);
+    const haze = 1 - Math.exp(-depth[at]! * backdrop.haze);
     for (let c = 0; c < 3; c++) {
-      const seen = paint[c]! * (light.ambient[c]! * fill + light.colour[c]! * sun) + shine * light.colour[c]!;
+      const matt = paint[c]! * (light.ambient[c]! * fill + light.colour[c]! * sun[at]!);
+      const seen = matt + shine * light.colour[c]!;
       colours[k + c] = seen + (backdrop.horizon[c]! - seen) * haze;
     }
   }
   return colours;
 }
 
-/** Blinn's: how near the normal is to half-way between the light and the eye. */
-function highlight(nx: number, ny: number, nz: number, light: Vec3, ray: Vec3): number {
+/** Blinn's: how near the normal (three numbers from `k`) is to half-way between the light and the eye. */
+function highlight(normal: Float32Array, k: number, light: Vec3, ray: Vec3): number {
   const half = unitVector(along(light, unitVector(ray), -1));
-  return Math.max(0, nx * half[0] + ny * half[1] + nz * half[2]) ** 40;
+  return Math.max(0, normal[k]! * half[0] + normal[k + 1]! * half[1] + normal[k + 2]! * half[2]) ** 40;
 }
 
 /**
@@ -89,7 +72,7 @@ function highlight(nx: number, ny: number, nz: number, light: Vec3, ray: Vec3): 
  * @returns 8-bit RGB [height, width, 3]
  */
 export function develop(colours: Float32Array, width: number, height: number, random: Random): Uint8Array {
-  const exposure = random.between(0.85, 1.2);
+  const exposure = random.between(0.95, 1.35);
   const grain = random.between(0.005, 0.025);
   const vignette = random.between(0, 0.3);
   const bytes = new Uint8Array(width * height * 3);
@@ -100,7 +83,8 @@ export function develop(colours: Float32Array, width: number, height: number, ra
       const corner = (2 * y * 2 * width + 2 * x) * 3;
       for (let c = 0; c < 3; c++) {
         let sum = 0;
-        for (let i = 0; i < 4; i++) sum += Math.min(1.5, colours[corner + (i >> 1) * 6 * width + (i & 1) * 3 + c]!);
+        for (let i = 0; i < 4; i++)
+          sum += Math.min(1.5, colours[corner + (i >> 1) * 6 * width + (i & 1) * 3 + c]!);
         const value = Math.max(0, sum * gain) ** (1 / 2.2) + grain * random.normal();
         bytes[(y * width + x) * 3 + c] = Math.round(255 * Math.max(0, Math.min(1, value)));
       }

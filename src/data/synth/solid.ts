@@ -1,13 +1,14 @@
-// Five solids in their own coordinates, each inside the cube |x|, |y|, |z| ≤ 1 (a capsule may be longer in y).
+// Four solids in their own coordinates, each inside the cube |x|, |y|, |z| ≤ 1 (a capsule is longer in y).
 //
 //   ball      x² + y² + z² ≤ 1
 //   frustum   |y| ≤ 1, x² + z² ≤ r(y)²        r(y) = 1 at y = −1, `taper` at y = 1, linear between
 //   block     |y| ≤ 1, |x|, |z| ≤ r(y)
 //   capsule   distance to the segment |y| ≤ `taper` on the y axis ≤ 1
 //
-// A ray is o + t·d. `hit` gives the first t > 0 and `normalAt` the outward normal of a point known to lie on the surface,
-// so that normals are found only for what stays visible.
+// A ray is o + t·d. `hit` gives the first t > 0 and `normalAt` the outward normal of a point known to lie on
+// the surface, so that normals are found only for what stays visible.
 
+export type Normal = [number, number, number];
 export type Kind = 'ball' | 'frustum' | 'block' | 'capsule';
 
 /** Smallest positive root of a·t² + 2·b·t + c, Infinity without one. */
@@ -18,33 +19,38 @@ function firstRoot(a: number, b: number, c: number): number {
   return t > 0 ? t : Infinity;
 }
 
-function hitFrustum(taper: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number): number {
+function hitFrustum(
+  taper: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number,
+): number {
   const slope = (taper - 1) / 2;
   const radius = (taper + 1) / 2 + slope * oy;                    // r at the ray's origin
   const a = dx * dx + dz * dz - slope * slope * dy * dy;
   const b = ox * dx + oz * dz - radius * slope * dy;
-  const disc = b * b - a * (ox * ox + oz * oz - radius * radius);
+  const root = Math.sqrt(b * b - a * (ox * ox + oz * oz - radius * radius));     // NaN where the ray passes
   let best = Infinity;
-  if (disc >= 0) {
-    const root = Math.sqrt(disc);
-    for (const t of [(-b - root) / a, (-b + root) / a]) {
-      const y = oy + t * dy;
-      if (t > 0 && t < best && y >= -1 && y <= 1 && radius + slope * t * dy >= 0) best = t;
-    }
+  for (let side = -1; side <= 1; side += 2) {
+    const t = (-b + side * root) / a;
+    const y = oy + t * dy;
+    if (t > 0 && t < best && y >= -1 && y <= 1 && radius + slope * t * dy >= 0) best = t;
   }
-  for (const [y, r] of [[-1, 1], [1, taper]] as const) {
+  for (let y = -1; y <= 1; y += 2) {
     const t = (y - oy) / dy;
-    const [x, z] = [ox + t * dx, oz + t * dz];
+    const x = ox + t * dx;
+    const z = oz + t * dz;
+    const r = y < 0 ? 1 : taper;
     if (t > 0 && t < best && x * x + z * z <= r * r) best = t;
   }
   return best;
 }
 
 /** Clips the ray against the six half-spaces. */
-function hitBlock(taper: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number): number {
+function hitBlock(
+  taper: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number,
+): number {
   const slope = (taper - 1) / 2;
   const radius = (taper + 1) / 2 + slope * oy;
-  let [enter, leave] = [0, Infinity];
+  let enter = 0;
+  let leave = Infinity;
   for (let face = 0; face < 6; face++) {
     const side = face & 1 ? 1 : -1;
     // distance·1 = value at the origin (positive outside), speed = its change along the ray
@@ -61,13 +67,15 @@ function hitBlock(taper: number, ox: number, oy: number, oz: number, dx: number,
   return enter > 0 ? enter : Infinity;
 }
 
-function hitCapsule(half: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number): number {
+function hitCapsule(
+  half: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number,
+): number {
   const t = firstRoot(dx * dx + dz * dz, ox * dx + oz * dz, ox * ox + oz * oz - 1);
   if (Math.abs(oy + t * dy) <= half) return t;
   const dd = dx * dx + dy * dy + dz * dz;
   let best = Infinity;
-  for (const end of [-half, half]) {
-    const y = oy - end;
+  for (let end = -1; end <= 1; end += 2) {
+    const y = oy - end * half;
     best = Math.min(best, firstRoot(dd, ox * dx + y * dy + oz * dz, ox * ox + y * y + oz * oz - 1));
   }
   return best;
@@ -78,7 +86,8 @@ export function hit(
   kind: Kind, taper: number, ox: number, oy: number, oz: number, dx: number, dy: number, dz: number,
 ): number {
   if (kind === 'ball') {
-    return firstRoot(dx * dx + dy * dy + dz * dz, ox * dx + oy * dy + oz * dz, ox * ox + oy * oy + oz * oz - 1);
+    const along = ox * dx + oy * dy + oz * dz;
+    return firstRoot(dx * dx + dy * dy + dz * dz, along, ox * ox + oy * oy + oz * oz - 1);
   }
   if (kind === 'frustum') return hitFrustum(taper, ox, oy, oz, dx, dy, dz);
   if (kind === 'block') return hitBlock(taper, ox, oy, oz, dx, dy, dz);
@@ -86,7 +95,7 @@ export function hit(
 }
 
 /** Outward normal (of any length) at a point of the surface. */
-export function normalAt(kind: Kind, taper: number, x: number, y: number, z: number): [number, number, number] {
+export function normalAt(kind: Kind, taper: number, x: number, y: number, z: number): Normal {
   if (kind === 'ball') return [x, y, z];
   if (kind === 'capsule') return [x, y - Math.max(-taper, Math.min(taper, y)), z];
   const slope = (taper - 1) / 2;

@@ -28,14 +28,24 @@ export type SynthOptions = {
 export type SynthProgress = (written: number, total: number) => void;
 
 const FOLDERS = [
-  'JPEGImages', 'ImageSets/Context', 'ImageSets/Parts', 'semseg/VOC12', 'pascal-context/trainval', 'human_parts',
-  'normals_distill', 'sal_distill',
+  'JPEGImages',
+  'ImageSets/Context',
+  'ImageSets/Parts',
+  'semseg/VOC12',
+  'pascal-context/trainval',
+  'human_parts',
+  'normals_distill',
+  'sal_distill',
 ];
 const SPLITS: readonly Split[] = ['train', 'val'];
 const SMALLEST_SIDE = 16;
 
 /** The picture number `index` of a split; it depends on nothing but its arguments. */
-export function synthPicture(split: Split, index: number, { size, seed }: Pick<SynthOptions, 'size' | 'seed'>): SynthPicture {
+export function synthPicture(
+  split: Split,
+  index: number,
+  { size, seed }: Pick<SynthOptions, 'size' | 'seed'>,
+): SynthPicture {
   const keys = [seed, SPLITS.indexOf(split), index];
   if (!('from' in size)) return drawPicture(size[1], size[0], ...keys);
   const random = seededRandom(...keys);
@@ -43,7 +53,7 @@ export function synthPicture(split: Split, index: number, { size, seed }: Pick<S
   return drawPicture(width!, height!, ...keys);
 }
 
-/** Writes pictures `train_000001`… and `val_000001`… with all labels of the five tasks; the lists come last. */
+/** Writes pictures `train_000001`…, `val_000001`… with the labels of all five tasks; the lists come last. */
 export async function writeSyntheticPascal(options: SynthOptions, onProgress?: SynthProgress): Promise<void> {
   checkOptions(options);
   const { root } = options;
@@ -56,23 +66,35 @@ export async function writeSyntheticPascal(options: SynthOptions, onProgress?: S
       const id = `${split}_${String(i + 1).padStart(6, '0')}`;
       const picture = synthPicture(split, i, options);
       await writeFiles(root, id, picture);
-      index.set(id, picture.labels.things.map(({ voc }) => voc));
+      index.set(
+        id,
+        picture.labels.things.map(({ voc }) => voc),
+      );
       onProgress?.(++written, total);
     }
     const lines = [...index].map(([id, categories]) => `\t${JSON.stringify(id)}: [${categories.join(', ')}]`);
     writeFileSync(join(root, 'ImageSets/Parts', `${split}.txt`), `{\n${lines.join(',\n')}\n}\n`);
-    writeFileSync(join(root, 'ImageSets/Context', `${split}.txt`), [...index.keys()].map((id) => `${id}\n`).join(''));
+    writeFileSync(
+      join(root, 'ImageSets/Context', `${split}.txt`),
+      [...index.keys()].map((id) => `${id}\n`).join(''),
+    );
   }
 }
 
 function checkOptions({ root, train, val, size }: SynthOptions): void {
-  for (const [name, count] of [['train', train], ['val', val]] as const) {
-    if (!Number.isInteger(count) || count < 1) throw new Error(`writeSyntheticPascal: ${name} must be a whole number from 1, got ${count}`);
+  for (const [name, count] of [
+    ['train', train],
+    ['val', val],
+  ] as const) {
+    if (!Number.isInteger(count) || count < 1)
+      throw new Error(`writeSyntheticPascal: ${name} must be a whole number from 1, got ${count}`);
   }
   const sizes = 'from' in size ? [size.from, size.to] : [size];
   for (const side of sizes.flat()) {
     if (!Number.isInteger(side) || side < SMALLEST_SIDE) {
-      throw new Error(`writeSyntheticPascal: a side must be a whole number from ${SMALLEST_SIDE}, got ${side}`);
+      throw new Error(
+        `writeSyntheticPascal: a side must be a whole number from ${SMALLEST_SIDE}, got ${side}`,
+      );
     }
   }
   if (existsSync(join(root, 'ImageSets', 'Context', 'train.txt'))) {
@@ -80,11 +102,28 @@ function checkOptions({ root, train, val, size }: SynthOptions): void {
   }
 }
 
-async function writeFiles(root: string, id: string, { width, height, data, labels }: SynthPicture): Promise<void> {
+async function writeFiles(
+  root: string,
+  id: string,
+  { width, height, data, labels }: SynthPicture,
+): Promise<void> {
   await writeJpeg(join(root, 'JPEGImages', `${id}.jpg`), { width, height, data }, { quality: 92 });
-  writePalettePng(join(root, 'semseg/VOC12', `${id}.png`), { width, height, data: labels.semseg, palette: VOC_PALETTE });
-  writeRgbPng(join(root, 'normals_distill', `${id}.png`), { width, height, data: levels(labels.normals, 127.5, 127.5) });
-  writeGrayPng(join(root, 'sal_distill', `${id}.png`), { width, height, data: levels(labels.saliency, 255, 0) });
+  writePalettePng(join(root, 'semseg/VOC12', `${id}.png`), {
+    width,
+    height,
+    data: labels.semseg,
+    palette: VOC_PALETTE,
+  });
+  writeRgbPng(join(root, 'normals_distill', `${id}.png`), {
+    width,
+    height,
+    data: levels(labels.normals, 127.5, 127.5),
+  });
+  writeGrayPng(join(root, 'sal_distill', `${id}.png`), {
+    width,
+    height,
+    data: levels(labels.saliency, 255, 0),
+  });
   const columns = byColumns(labels.context, width, height);
   writeMat(join(root, 'pascal-context/trainval', `${id}.mat`), {
     LabelMap: { kind: 'numeric', class: 'uint16', dims: [height, width], data: columns },
@@ -116,13 +155,23 @@ function structs(fields: string[], elements: Record<string, MatValue>[]): MatStr
 
 /** PASCAL-Part's `anno`: the picture's name and its objects, people with their parts. */
 function annotation(id: string, things: readonly ThingMask[], width: number, height: number): MatStruct {
-  const mask = (values: Uint8Array): MatNumeric =>
-    ({ kind: 'numeric', class: 'uint8', dims: [height, width], data: byColumns(values, width, height) });
+  const mask = (values: Uint8Array): MatNumeric => ({
+    kind: 'numeric',
+    class: 'uint8',
+    dims: [height, width],
+    data: byColumns(values, width, height),
+  });
   const objects = things.map((thing): Record<string, MatValue> => ({
     class: text(thing.name),
     class_ind: { kind: 'numeric', class: 'double', dims: [1, 1], data: Float64Array.of(thing.voc) },
     mask: mask(thing.mask),
-    parts: structs(['part_name', 'mask'], thing.parts.map((part) => ({ part_name: text(part.name), mask: mask(part.mask) }))),
+    parts: structs(
+      ['part_name', 'mask'],
+      thing.parts.map((part) => ({ part_name: text(part.name), mask: mask(part.mask) })),
+    ),
   }));
-  return structs(['imname', 'objects'], [{ imname: text(id), objects: structs(['class', 'class_ind', 'mask', 'parts'], objects) }]);
+  return structs(
+    ['imname', 'objects'],
+    [{ imname: text(id), objects: structs(['class', 'class_ind', 'mask', 'parts'], objects) }],
+  );
 }
