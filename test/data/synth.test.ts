@@ -8,6 +8,7 @@ import { NORMALS_CLASSES, PART_CLASS, PASCAL_SEMSEG_CLASSES } from '../../src/da
 import { readRgbPng } from '../../src/data/png.ts';
 import { readJpeg } from '../../src/data/jpeg.ts';
 import { rasterise, viewOf } from '../../src/data/synth/raster.ts';
+import { salience } from '../../src/data/synth/labels.ts';
 import { normalMap } from '../../src/data/synth/normals.ts';
 import { SYNTH_CLASSES } from '../../src/data/synth/classes.ts';
 import type { SynthPicture } from '../../src/data/synth/picture.ts';
@@ -180,6 +181,16 @@ test('synthPicture() shows people in six of ten pictures, and in 150 every class
   expect([...parts]).toEqual(
     expect.arrayContaining(['head', 'hair', 'torso', 'neck', 'luarm', 'rlarm', 'lhand', 'rfoot']),
   );
+});
+
+test('salience() prefers the large one of two in the middle, and the middle to the rim', () => {
+  const block = (left: number, right: number): number => {
+    const mask = Uint8Array.from({ length: 1600 }, (_, at) => (at % 40 >= left && at % 40 < right ? 1 : 0));
+    return salience({ mask, area: (right - left) * 40 }, 40, 40);
+  };
+  expect(block(10, 30)).toBeCloseTo(Math.sqrt(800), 10);
+  expect(block(10, 30)).toBeGreaterThan(block(15, 25));
+  expect(block(15, 25)).toBeGreaterThan(block(0, 15));
 });
 
 test('normalMap() has x to the right, y down and z to the camera', () => {

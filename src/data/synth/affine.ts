@@ -8,7 +8,7 @@ export const add = (a: Vec3, b: Vec3): Vec3 => [a[0] + b[0], a[1] + b[1], a[2] +
 export const scaled = (a: Vec3, by: number): Vec3 => [a[0] * by, a[1] * by, a[2] * by];
 export const dot = (a: Vec3, b: Vec3): number => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 export const unitVector = (a: Vec3): Vec3 => scaled(a, 1 / Math.sqrt(dot(a, a)));
-export const cross = (a: Vec3, b: Vec3): Vec3 => [
+const cross = (a: Vec3, b: Vec3): Vec3 => [
   a[1] * b[2] - a[2] * b[1],
   a[2] * b[0] - a[0] * b[2],
   a[0] * b[1] - a[1] * b[0],
@@ -23,7 +23,7 @@ export const along = (a: Vec3, b: Vec3, by: number): Vec3 => [
 export const lerp = (a: Vec3, b: Vec3, t: number): Vec3 => along(scaled(a, 1 - t), b, t);
 
 /** First b, then a. */
-export function compose(a: Affine, b: Affine): Affine {
+function compose(a: Affine, b: Affine): Affine {
   const out: number[] = [];
   for (let row = 0; row < 3; row++) {
     for (let col = 0; col < 4; col++) {

@@ -16,7 +16,7 @@ export type Backdrop = {
 };
 
 /** The space that the things take: farthest point, half width, and the visible width at distance 1. */
-export type View = { readonly far: number; readonly wide: number; readonly spread: number };
+type View = { readonly far: number; readonly wide: number; readonly spread: number };
 
 const of = (context: number, piece: Piece): Piece => ({ ...piece, context });
 

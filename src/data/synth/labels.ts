@@ -114,8 +114,8 @@ function withBorders(classes: Uint8Array, things: Int16Array, width: number, hei
 }
 
 /**
- * How much a thing stands out: √area · (1 − ⅔·distance of its centre from the picture's, in half diagonals).
- * Large and central wins; the root keeps a big thing at the rim from beating the one that is looked at.
+ * How much a thing stands out: √area · (1 − distance of its centre from the picture's, in half diagonals)².
+ * Large and central wins; root and square keep a big thing at the rim from beating the one that is looked at.
  */
 export function salience(
   { mask, area }: Pick<ThingMask, 'mask' | 'area'>,
@@ -125,12 +125,12 @@ export function salience(
   let [sumX, sumY] = [0, 0];
   mask.forEach((inside, at) => {
     if (!inside) return;
-    sumX += at % width;
-    sumY += Math.floor(at / width);
+    sumX += (at % width) + 0.5;
+    sumY += Math.floor(at / width) + 0.5;
   });
   const away =
     Math.hypot(sumX / area - width / 2, sumY / area - height / 2) / (Math.hypot(width, height) / 2);
-  return Math.sqrt(area) * (1 - (2 / 3) * away);
+  return Math.sqrt(area) * (1 - away) ** 2;
 }
 
 /** Share of each pixel's samples that show `thing`. */

@@ -31,7 +31,7 @@ export type Camera = {
   /** Focal length in image heights. */ readonly focal: number;
 };
 
-export type Light = {
+type Light = {
   /** Unit vector to the sun or lamp. */
   readonly direction: Vec3;
   readonly colour: Vec3;

@@ -8,7 +8,7 @@
 // A ray is o + t·d. `hit` gives the first t > 0 and `normalAt` the outward normal of a point known to lie on
 // the surface, so that normals are found only for what stays visible.
 
-export type Normal = [number, number, number];
+type Normal = [number, number, number];
 export type Kind = 'ball' | 'frustum' | 'block' | 'capsule';
 
 /** Smallest positive root of a·t² + 2·b·t + c, Infinity without one. */

@@ -12,7 +12,7 @@ import { seededRandom } from './random.ts';
 
 export type Split = 'train' | 'val';
 /** [height, width] */
-export type Size = readonly [number, number];
+type Size = readonly [number, number];
 
 export type SynthOptions = {
   /** Folder to write; it must not hold a data set yet. */
