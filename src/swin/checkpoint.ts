@@ -11,7 +11,7 @@ export type FileTensor = {
   readonly shape: readonly number[];
   readonly data: ArrayBufferView;
 };
-export type ResizedTable = FileTensor & { readonly dtype: 'F32'; readonly data: Float32Array };
+type ResizedTable = FileTensor & { readonly dtype: 'F32'; readonly data: Float32Array };
 type Resized = { readonly name: string; readonly from: readonly number[]; readonly to: readonly number[] };
 /** A tensor that the model has, parameter or buffer. */
 export type Target = { readonly name: string; readonly shape: readonly number[] };
