@@ -5,6 +5,8 @@ import { expect, test } from 'vitest';
 import { readMat } from '../../src/data/mat.ts';
 import { listPascal, PASCAL_TASKS, readPascal } from '../../src/data/pascal.ts';
 import { NORMALS_CLASSES, PART_CLASS, PASCAL_SEMSEG_CLASSES } from '../../src/data/pascal_classes.ts';
+import { makeField } from '../../src/data/sample.ts';
+import { scaleRotate } from '../../src/data/transforms.ts';
 import { readRgbPng } from '../../src/data/png.ts';
 import { readJpeg } from '../../src/data/jpeg.ts';
 import { rasterise, viewOf } from '../../src/data/synth/raster.ts';
@@ -193,7 +195,8 @@ test('salience() prefers the large one of two in the middle, and the middle to t
   expect(block(15, 25)).toBeGreaterThan(block(0, 15));
 });
 
-test('normalMap() has x to the right, y down and z to the camera', () => {
+/** Normals [32, 32, 3] of a ball straight before the camera. */
+function ballNormals(): Float32Array {
   const ball = {
     kind: 'ball',
     taper: 0,
@@ -207,17 +210,30 @@ test('normalMap() has x to the right, y down and z to the camera', () => {
   const view = viewOf({ position: [0, 0, 0], pitch: 0, focal: 1 });
   const map = rasterise([ball], view, 64, 64);
   const samples = Uint16Array.from(map.solid, (solid) => solid + 1);
-  const pixels = Uint16Array.from(
-    { length: 1024 },
-    (_, at) => samples[Math.floor(at / 32) * 128 + (at % 32) * 2]!,
-  );
-  const normals = normalMap(view, map, samples, pixels);
-  const at = (x: number, y: number): number[] => [
-    ...normals.subarray((y * 32 + x) * 3, (y * 32 + x) * 3 + 3),
-  ];
-  expect(at(0, 0)).toEqual([0, 0, 1]); // sky
-  expect(at(16, 16)[2]).toBeGreaterThan(0.995);
-  expect(at(24, 16)[0]).toBeGreaterThan(0.5); // right half faces right
-  expect(at(16, 24)[1]).toBeGreaterThan(0.5); // lower half faces down
-  expect(at(16, 8)[1]).toBeLessThan(-0.5);
+  const corner = (at: number): number => Math.floor(at / 32) * 128 + (at % 32) * 2;
+  const pixels = Uint16Array.from({ length: 1024 }, (_, at) => samples[corner(at)]!);
+  return normalMap(view, map, samples, pixels);
+}
+
+const normalAt = (normals: Float32Array, x: number, y: number): number[] =>
+  [...normals.subarray((y * 32 + x) * 3, (y * 32 + x) * 3 + 3)];
+
+test('normalMap() has x to the right, y down and z to the camera', () => {
+  const normals = ballNormals();
+  expect(normalAt(normals, 0, 0)).toEqual([0, 0, 1]); // sky
+  expect(normalAt(normals, 16, 16)[2]).toBeGreaterThan(0.995);
+  expect(normalAt(normals, 24, 16)[0]).toBeGreaterThan(0.5); // the right half faces right
+  expect(normalAt(normals, 16, 24)[1]).toBeGreaterThan(0.5); // the lower half faces down
+  expect(normalAt(normals, 16, 8)[1]).toBeLessThan(-0.5);
+});
+
+test('normalMap() has the axes that scaleRotate() turns: a ball looks the same from every side', () => {
+  const normals = ballNormals();
+  const image = makeField(32, 32, new Float32Array(3 * 1024));
+  const labels = new Map([['normals', makeField(32, 32, normals)]] as const);
+  const turned = scaleRotate({ id: 'ball', size: [32, 32], image, labels }, 20, 1).labels.get('normals')!;
+  for (const [x, y] of [[16, 10], [22, 16], [10, 21], [20, 20]] as const) {
+    const [got, want] = [normalAt(turned.data, x, y), normalAt(normals, x, y)];
+    for (let c = 0; c < 3; c++) expect(Math.abs(got[c]! - want[c]!)).toBeLessThan(0.08);
+  }
 });
