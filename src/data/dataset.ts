@@ -29,6 +29,10 @@ export function listSamples({ kind, root, split, tasks }: DatasetSpec): string[]
     throw new Error(`dataset "${kind}": tasks must be of ${known.join(', ')}, got "${unknown}"`);
   }
   if (tasks.length === 0) throw new Error(`dataset "${kind}": at least one task is needed, got none`);
+  const twice = tasks.find((task, i) => tasks.indexOf(task) < i);
+  if (twice !== undefined) {
+    throw new Error(`dataset "${kind}": a task may be given once, got "${twice}" twice`);
+  }
   return DATASETS[kind].list(root, split, tasks);
 }
 

@@ -53,7 +53,7 @@ function readSemseg(path: string): Field {
   const last = NYUD_SEMSEG_CLASSES.length;
   const wrong = data.find((value) => value > last);
   if (wrong !== undefined) throw new FileError(path, `a class must be 0 to ${last}, got ${wrong}`);
-  return makeField(height, width, Float32Array.from(data, (value) => (value === 0 ? IGNORE : value - 1)));
+  return makeField(height, width, data.map((value) => (value === 0 ? IGNORE : value - 1)));
 }
 
 function readArray(path: string, channels: number): Field {

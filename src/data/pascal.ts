@@ -79,7 +79,7 @@ function readSemseg(path: string): Field {
 
 function readSaliency(path: string): Field {
   const { width, height, data } = readLabelPng(path);
-  return makeField(height, width, Float32Array.from(data, (grey) => (grey / 255 > 0.5 ? 1 : 0)));
+  return makeField(height, width, data.map((grey) => (grey / 255 > 0.5 ? 1 : 0)));
 }
 
 /** Eight bits a component for −1..1; (0, 0, 0) where the class has no normals. */
@@ -89,8 +89,11 @@ function readNormals(path: string, classes: Field): Field {
     const wanted = `${classes.width}x${classes.height}`;
     throw new FileError(path, `it must be ${wanted} as its map of classes, got ${width}x${height}`);
   }
-  const normals = Float32Array.from(data, (level, i) =>
-    NORMALS_CLASSES.has(classes.data[Math.floor(i / 3)]!) ? (2 * level) / 255 - 1 : 0);
+  const normals = new Float32Array(data.length);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    if (!NORMALS_CLASSES.has(classes.data[pixel]!)) continue;
+    for (let i = 3 * pixel; i < 3 * pixel + 3; i++) normals[i] = (2 * data[i]!) / 255 - 1;
+  }
   return makeField(height, width, normals);
 }
 
@@ -102,7 +105,9 @@ function readClasses(root: string, id: string): Field {
     if (map?.kind !== 'numeric' || map.dims.length !== 2) throw new Error('it has no matrix "LabelMap"');
     const [height, width] = map.dims as [number, number];
     const data = new Float32Array(height * width);
-    for (let i = 0; i < data.length; i++) data[i] = map.data[(i % width) * height + Math.floor(i / width)]!;
+    for (let x = 0; x < width; x++) {
+      for (let y = 0; y < height; y++) data[y * width + x] = map.data[x * height + y]!;
+    }
     return makeField(height, width, data);
   });
 }

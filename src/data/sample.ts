@@ -21,7 +21,7 @@ export function channelsOf(task: DataTask): number {
 }
 
 export function makeField(height: number, width: number, data: ArrayLike<number>): Field {
-  const values = data instanceof Float32Array ? data : Float32Array.from(data);
+  const values = data instanceof Float32Array ? data : new Float32Array(data);
   return { height, width, channels: values.length / (height * width), data: values };
 }
 

@@ -27,31 +27,34 @@ function mirror(i: number, size: number): number {
  * from alternate sides until nothing changes. Lines stay connected; outside the picture is background.
  */
 export function thin(mask: Uint8Array, height: number, width: number): Uint8Array {
-  const thinned = mask.slice();
-  let live = [...thinned.keys()].filter((i) => thinned[i]);
+  // A frame of background, so that no pixel has fewer than eight neighbours.
+  const stride = width + 2;
+  const framed = new Uint8Array(stride * (height + 2));
+  for (let y = 0; y < height; y++) {
+    framed.set(mask.subarray(y * width, (y + 1) * width), (y + 1) * stride + 1);
+  }
+  // East, north-east, north, … counter-clockwise: bit k of a neighbourhood is the k-th of them.
+  const around = [1, 1 - stride, -stride, -1 - stride, -1, stride - 1, stride, stride + 1];
+
+  let live: number[] = [];
+  framed.forEach((on, i) => on && live.push(i));
   for (let before = -1; live.length !== before;) {
     before = live.length;
     for (const removable of REMOVABLE) {
       // All pixels of a pass are judged on the same picture, and only then removed.
-      const gone = live.filter((i) => removable[neighbours(thinned, i, height, width)]);
-      for (const i of gone) thinned[i] = 0;
-      live = live.filter((i) => thinned[i]);
+      const gone = live.filter((i) => removable[neighbours(framed, i, around)]);
+      for (const i of gone) framed[i] = 0;
+      live = live.filter((i) => framed[i]);
     }
   }
+  const thinned = new Uint8Array(height * width);
+  for (const i of live) thinned[(Math.floor(i / stride) - 1) * width + (i % stride) - 1] = 1;
   return thinned;
 }
 
-/** Bit k is the k-th neighbour: east, north-east, north, … counter-clockwise. */
-const AROUND = [[1, 0], [1, -1], [0, -1], [-1, -1], [-1, 0], [-1, 1], [0, 1], [1, 1]] as const;
-
-function neighbours(mask: Uint8Array, i: number, height: number, width: number): number {
-  const x = i % width;
-  const y = (i - x) / width;
+function neighbours(framed: Uint8Array, i: number, around: readonly number[]): number {
   let bits = 0;
-  for (let k = 0; k < 8; k++) {
-    const [nx, ny] = [x + AROUND[k]![0], y + AROUND[k]![1]];
-    if (nx >= 0 && ny >= 0 && nx < width && ny < height && mask[ny * width + nx]) bits |= 1 << k;
-  }
+  for (let k = 0; k < 8; k++) bits |= framed[i + around[k]!]! << k;
   return bits;
 }
 

@@ -38,10 +38,13 @@ export function drawAugmentation(kind: DatasetKind, [flip, angle, scale]: readon
 export function flip(sample: Sample): Sample {
   return mapFields(sample, ({ height, width, channels, data }, name) => {
     const out = new Float32Array(data.length);
-    for (let pixel = 0; pixel < height * width; pixel++) {
-      const from = (pixel - (pixel % width) + width - 1 - (pixel % width)) * channels;
-      for (let c = 0; c < channels; c++) out[pixel * channels + c] = data[from + c]!;
-      if (name === 'normals') out[pixel * channels] = -out[pixel * channels]!;
+    for (let y = 0; y < height; y++) {
+      let to = y * width * channels;
+      for (let x = width - 1; x >= 0; x--, to += channels) {
+        const from = (y * width + x) * channels;
+        for (let c = 0; c < channels; c++) out[to + c] = data[from + c]!;
+        if (name === 'normals') out[to] = -out[to]!;
+      }
     }
     return makeField(height, width, out);
   });

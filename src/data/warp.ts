@@ -42,32 +42,36 @@ export function warpNearest(field: Field, map: Affine): Field {
   return makeField(height, width, out);
 }
 
-export function warpCubic(field: Field, map: Affine): Field {
-  const { height, width, channels, data } = field;
+/** For the fields that are smooth, pictures and normals: three channels. */
+export function warpCubic({ height, width, data }: Field, map: Affine): Field {
   const shift = BITS - TABLE_BITS;
   const grid = sourceGrid(height, width, map, 1 << (shift - 1));
   const mask = (1 << TABLE_BITS) - 1;
   const out = new Float32Array(data.length);
   let to = 0;
   for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++, to += channels) {
+    for (let column = 0; column < width; column++, to += 3) {
       const x = (grid.x[column]! + grid.xRow[row]!) >> shift;
       const y = (grid.y[column]! + grid.yRow[row]!) >> shift;
-      const [left, top] = [(x >> TABLE_BITS) - 1, (y >> TABLE_BITS) - 1];
+      const left = (x >> TABLE_BITS) - 1, top = (y >> TABLE_BITS) - 1;
       if (left <= -4 || top <= -4 || left >= width || top >= height) continue;
-      const [wx, wy] = [(x & mask) << 2, (y & mask) << 2];
-      const [firstX, lastX] = [Math.max(0, -left), Math.min(4, width - left)];
-      const [firstY, lastY] = [Math.max(0, -top), Math.min(4, height - top)];
-      for (let c = 0; c < channels; c++) {
-        let sum = 0;
-        for (let j = firstY; j < lastY; j++) {
-          const at = ((top + j) * width + left) * channels + c;
-          let line = 0;
-          for (let i = firstX; i < lastX; i++) line += data[at + i * channels]! * TABLE[wx + i]!;
-          sum += line * TABLE[wy + j]!;
+      const wx = (x & mask) << 2, wy = (y & mask) << 2;
+      const firstX = Math.max(0, -left), lastX = Math.min(4, width - left);
+      const firstY = Math.max(0, -top), lastY = Math.min(4, height - top);
+      let s0 = 0, s1 = 0, s2 = 0;
+      for (let j = firstY; j < lastY; j++) {
+        const wRow = TABLE[wy + j]!;
+        let from = ((top + j) * width + left + firstX) * 3;
+        for (let i = firstX; i < lastX; i++, from += 3) {
+          const w = TABLE[wx + i]! * wRow;
+          s0 += data[from]! * w;
+          s1 += data[from + 1]! * w;
+          s2 += data[from + 2]! * w;
         }
-        out[to + c] = sum;
       }
+      out[to] = s0;
+      out[to + 1] = s1;
+      out[to + 2] = s2;
     }
   }
   return makeField(height, width, out);

@@ -176,6 +176,10 @@ test('openLoader() names the option that is wrong', () => {
   expect(() => open(root, { workers: 1.5 })).toThrow('workers must be a whole number from 0 on, got 1.5');
   expect(() => open(root, { dataset: spec(root, { tasks: ['depth'] }) })).toThrow(
     'dataset "pascal": tasks must be of semseg, human_parts, sal, normals, edge, got "depth"');
+  expect(() => open(root, { dataset: spec(root, { tasks: ['sal', 'sal'] }) })).toThrow(
+    'dataset "pascal": a task may be given once, got "sal" twice');
+  expect(() => open(root, { dataset: spec(root, { tasks: [] }) })).toThrow(
+    'dataset "pascal": at least one task is needed, got none');
   expect(() => open(root, { dataset: spec(root, { split: 'test' }) })).toThrow(
     `Cannot read "${root}/ImageSets/Context/test.txt": no such file`);
 });
