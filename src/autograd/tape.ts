@@ -89,7 +89,7 @@ function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): voi
   }
   const sum = empty(x.shape, 'gradient sum');
   const count = size(x.shape);
-  dispatch('elementwise/add', { a: known, b: dx, y: sum }, { threads: Math.ceil(count / 4), params: { count }, flops: count });
+  dispatch('elementwise/add', { a: known, b: dx, y: sum }, { threads: Math.ceil(count / 4), params: { count, value: 0 }, flops: count });
   gradients.set(x, sum);
 }
 

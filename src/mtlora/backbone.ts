@@ -1,6 +1,6 @@
 import type { Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
-import { slice } from '../ops/concat.ts';
+import { concat, slice } from '../ops/concat.ts';
 import { dropout } from '../ops/dropout.ts';
 import { reshape } from '../ops/elementwise.ts';
 import { layernorm } from '../ops/layernorm.ts';
@@ -9,8 +9,8 @@ import { patchEmbed } from '../ops/patch_embed.ts';
 import { firstStream, foldStreams, swinBlock, type Block, type Mode, type Norm } from '../swin/block.ts';
 import { linearName, siteName } from './names.ts';
 import { loraBranches } from './packing.ts';
-import { siteLayer, type Adaptation } from './site.ts';
-import { adapterAt, blockWindow, isSpecialized, type ModelSpec, type Site as SiteKind } from './spec.ts';
+import { siteLayer, type Adaptation, type Site } from './site.ts';
+import { adapterAt, blockWindow, type Site as SiteKind } from './spec.ts';
 import type { ParameterStore } from './store.ts';
 
 /** What a stage hands on: its shared stream to the next stage, and the tasks' streams to the decoders. */
@@ -21,13 +21,18 @@ export type StageOutput = {
   readonly tasks: Tensor | null;
 };
 
+export type BackboneMode = Mode & {
+  /** Also the low-rank update of the last stage's shared stream, which no output depends on. */
+  readonly wholeSharedStream?: boolean;
+};
+
 /**
  * The adapted Swin backbone: patch embedding, then stages of blocks whose last one makes the task streams.
  *
  * @param image [B, channels, S, S]
  * @returns each stage's streams after its patch merging, which the last stage lacks
  */
-export function backbone(store: ParameterStore, image: Tensor, mode: Mode): StageOutput[] {
+export function backbone(store: ParameterStore, image: Tensor, mode: BackboneMode): StageOutput[] {
   const { spec } = store;
   let x = scope('patch_embed', () => embed(store, image, mode));
   return spec.depths.map((_, stage) => scope(`layers.${stage}`, () => {
@@ -47,7 +52,7 @@ function embed(store: ParameterStore, image: Tensor, { training }: Mode): Tensor
   return spec.dropRate > 0 ? dropout(x, spec.dropRate, { training }) : x;
 }
 
-function runStage(store: ParameterStore, stage: number, input: Tensor, mode: Mode): StageOutput {
+function runStage(store: ParameterStore, stage: number, input: Tensor, mode: BackboneMode): StageOutput {
   const { spec } = store;
   let x = input;
   for (let index = 0; index < spec.depths[stage]!; index++) {
@@ -62,20 +67,20 @@ function runStage(store: ParameterStore, stage: number, input: Tensor, mode: Mod
 }
 
 /** Patch merging, with the same weights for every stream. @param x [G, B, H, W, C] @returns [G, B, H/2, W/2, 2C] */
-function merge(store: ParameterStore, stage: number, x: Tensor, { training }: Mode): Tensor {
+function merge(store: ParameterStore, stage: number, x: Tensor, mode: BackboneMode): Tensor {
   const { w, b } = normOf(store, `backbone.layers.${stage}.downsample.norm`);
   const merged = layernorm(mergePatches(x), w, b);
-  const reduce = siteLayer(siteOf(store, stage, 0, 'reduction'), training);
+  const reduce = siteLayer(siteOf(store, stage, 0, 'reduction', mode), mode.training);
   const y = reduce(foldStreams(merged));
   return reshape(y, [...merged.shape.slice(0, -1), y.shape.at(-1)!]);
 }
 
 /** A block of the model as `swinBlock` takes it. */
-export function blockOf(store: ParameterStore, stage: number, index: number, { training }: Mode): Block {
+function blockOf(store: ParameterStore, stage: number, index: number, mode: BackboneMode): Block {
   const { spec } = store;
   const name = `backbone.layers.${stage}.blocks.${index}`;
   const { window, shift } = blockWindow(spec, stage, index);
-  const layer = (site: SiteKind) => siteLayer(siteOf(store, stage, index, site), training);
+  const layer = (site: SiteKind) => siteLayer(siteOf(store, stage, index, site, mode), mode.training);
   return {
     norm1: normOf(store, `${name}.norm1`),
     norm2: normOf(store, `${name}.norm2`),
@@ -86,38 +91,40 @@ export function blockOf(store: ParameterStore, stage: number, index: number, { t
   };
 }
 
-function siteOf(store: ParameterStore, stage: number, block: number, site: SiteKind) {
+function siteOf(store: ParameterStore, stage: number, block: number, site: SiteKind, mode: BackboneMode): Site {
   const linear = linearName(store.spec, stage, block, site);
   return {
     w: store.tensor(`${linear}.weight`),
     bias: store.has(`${linear}.bias`) ? store.tensor(`${linear}.bias`) : null,
-    adaptation: adaptationOf(store, stage, block, site),
+    adaptation: adaptationOf(store, stage, block, site, mode),
   };
 }
 
-function adaptationOf(store: ParameterStore, stage: number, block: number, site: SiteKind): Adaptation | null {
-  const { spec } = store;
-  const adapter = adapterAt(spec, stage, block, site);
+function adaptationOf(
+  store: ParameterStore, stage: number, block: number, site: SiteKind, { wholeSharedStream = false }: BackboneMode,
+): Adaptation | null {
+  const adapter = adapterAt(store.spec, stage, block, site);
   if (!adapter || adapter.rank === 0) return null;
   const name = siteName(stage, block, site);
-  const branches = loraBranches(spec, stage, block, site);
-  const apart = branches.length === adapter.tasks.length && adapter.tasks.length > 0;   // no shared branch in the pack
-  const ranks = [...(apart ? [0] : []), ...branches.map(({ rank }) => rank)];
-  const scales = [...(apart ? [1] : []), ...branches.map(({ scale }) => scale)];
-  const trainableScale = store.has(`${name}.lora_shared_scale`) && !apart;
+  const branches = loraBranches(store.spec, stage, block, site);
+  const [ranks, scales] = [branches.map(({ rank }) => rank), branches.map(({ scale }) => scale)];
+  const [a, bt] = [store.tensor(`${name}.lora_A`), store.tensor(`${name}.lora_B`)];
+  const common = { mode: adapter.mode, dropout: adapter.dropout };
+  if (branches.length > adapter.tasks.length) {
+    const sharedScale = store.has(`${name}.lora_shared_scale`) ? store.tensor(`${name}.lora_shared_scale`) : undefined;
+    return { ...common, a, bt, ranks, scales: sharedScale ? scales.with(0, 1) : scales, sharedScale };
+  }
+  if (adapter.mode === 'addition') {
+    return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales], norm: normOf(store, `${name}.lora_norm`) };
+  }
+  // the shared pair that no loss depends on
+  if (!wholeSharedStream) return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales] };
   return {
-    mode: adapter.mode, ranks, scales: trainableScale ? scales.with(0, 1) : scales, dropout: adapter.dropout,
-    a: store.tensor(`${name}.lora_A`), bt: store.tensor(`${name}.lora_B`),
-    sharedScale: trainableScale ? store.tensor(`${name}.lora_shared_scale`) : undefined,
-    norm: adapter.mode === 'addition' ? normOf(store, `${name}.lora_norm`) : undefined,
+    ...common, ranks: [adapter.rank, ...ranks], scales: [adapter.scale, ...scales],
+    a: concat([store.tensor(`${name}.lora_shared_A`), a], 0), bt: concat([store.tensor(`${name}.lora_shared_B`), bt], 0),
   };
 }
 
 function normOf(store: ParameterStore, name: string): Norm {
   return { w: store.tensor(`${name}.weight`), b: store.tensor(`${name}.bias`) };
-}
-
-/** Whether a stage hands streams of their own to the decoders. */
-export function makesTaskStreams(spec: ModelSpec, stage: number): boolean {
-  return isSpecialized(spec, stage, spec.depths[stage]! - 1) && spec.lora!.sites.fc2 && spec.lora!.stages[stage]!.rank > 0;
 }

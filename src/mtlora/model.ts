@@ -1,8 +1,7 @@
 import type { Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
 import { resizeBilinear } from '../ops/resize.ts';
-import type { Mode } from '../swin/block.ts';
-import { backbone, type StageOutput } from './backbone.ts';
+import { backbone, type BackboneMode, type StageOutput } from './backbone.ts';
 import { decode } from './decoders/index.ts';
 import type { Task } from './spec.ts';
 import type { ParameterStore } from './store.ts';
@@ -21,7 +20,7 @@ export type Outputs = {
  *
  * @param image [B, channels, S, S], normalised
  */
-export function forward(store: ParameterStore, image: Tensor, mode: Mode): Outputs {
+export function forward(store: ParameterStore, image: Tensor, mode: BackboneMode): Outputs {
   const { imgSize, inChannels } = store.spec;
   const [, channels, height, width] = image.shape;
   if (channels !== inChannels || height !== imgSize || width !== imgSize) {

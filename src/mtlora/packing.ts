@@ -74,7 +74,11 @@ function loraGroups(spec: ModelSpec, table: Table, stage: number, block: number,
   if (!adapter || adapter.rank === 0) return [];
   const name = siteName(stage, block, site);
   const branches = loraBranches(spec, stage, block, site).map(({ suffix }) => suffix);
-  return (['A', 'B'] as const).map((factor) => {
+  const dead = `${name}.lora_shared_B`;
+  const [out, rank] = table.get(dead)?.shape ?? [];
+  const apart = out !== undefined && branches[0]!('B') !== 'shared_B';
+  const lone = apart ? [{ name: dead, names: [dead], shape: [rank!, out], transposed: true }] : [];
+  const stacked = (['A', 'B'] as const).map((factor) => {
     const names = branches.map((suffix) => `${name}.lora_${suffix(factor)}`);
     const [first] = names;
     const shapes = names.map((each) => table.get(each)!.shape);
@@ -82,6 +86,7 @@ function loraGroups(spec: ModelSpec, table: Table, stage: number, block: number,
     const width = table.get(first!)!.shape[factor === 'A' ? 1 : 0]!;
     return { name: `${name}.lora_${factor}`, names, shape: [rank, width], transposed: factor === 'B' };
   });
+  return [...stacked, ...lone];
 }
 
 export type LoraBranch = { readonly rank: number; readonly scale: number; readonly suffix: (factor: 'A' | 'B') => string };

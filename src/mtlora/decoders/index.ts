@@ -1,0 +1,73 @@
+import type { Tensor } from '../../autograd/tensor.ts';
+import { scope } from '../../gpu/program.ts';
+import { concat, slice } from '../../ops/concat.ts';
+import { reshape } from '../../ops/elementwise.ts';
+import type { StageOutput } from '../backbone.ts';
+import type { Head, Task } from '../spec.ts';
+import type { ParameterStore } from '../store.ts';
+import { downsample } from './downsampler.ts';
+import { hrnetHeads } from './hrnet.ts';
+import type { Mode, Params } from './params.ts';
+
+type HeadFunction = (features: readonly Tensor[], params: Params, mode: Mode) => Tensor;
+
+/** The heads that run one task at a time; HRNet's run together. */
+const SINGLE_HEADS: Partial<Record<Head, HeadFunction>> = {};
+
+/**
+ * Each task's head on its streams of all stages. A stage that makes no task streams gives every task its shared one.
+ *
+ * @returns of each task [B, h, w, n] at the size of the first feature map, in the order of the tasks
+ */
+export function decode(store: ParameterStore, stages: readonly StageOutput[], mode: Mode): Map<Task, Tensor> {
+  const { tasks } = store.spec;
+  const features = narrow(store, stages);
+  const found = new Map<Task, Tensor>();
+  const together = tasks.flatMap(({ head }, t) => head === 'hrnet' ? [t] : []);
+  if (together.length > 0) {
+    const outputs = scope('hrnet', () => runHrnet(store, pick(features, together, tasks.length), together, mode));
+    together.forEach((t, i) => found.set(tasks[t]!.name, outputs[i]!));
+  }
+  tasks.forEach(({ name, head }, t) => {
+    if (head === 'hrnet') return;
+    const run = SINGLE_HEADS[head];
+    if (!run) throw new Error(`decoder: no head "${head}"`);
+    const own = features.map((x) => {
+      const one = slice(x, 0, t, 1);
+      return reshape(one, one.shape.slice(1));
+    });
+    found.set(name, scope(`${head} ${name}`, () => run(own, paramsBelow(store, `decoders.decoders.${name}.`), mode)));
+  });
+  return new Map(tasks.map(({ name }) => [name, found.get(name)!]));
+}
+
+/** The features of all tasks at the decoder's channels, [T, B, h_i, w_i, d_i]. */
+function narrow(store: ParameterStore, stages: readonly StageOutput[]): Tensor[] {
+  const { decoder, tasks } = store.spec;
+  const spread = (x: Tensor): Tensor => x.shape[0] === tasks.length ? x : concat(tasks.map(() => x), 0);
+  const features = stages.map(({ tasks: own, shared }) => own ?? shared);
+  if (decoder.downsampler === 'none') return features.map(spread);
+  const params = paramsBelow(store, 'downsampler.');
+  return scope('downsampler', () => decoder.downsampler === 'shared'
+    ? downsample(features, params).map(spread)
+    : downsample(features.map(spread), params));
+}
+
+function runHrnet(store: ParameterStore, features: readonly Tensor[], tasks: readonly number[], mode: Mode): Tensor[] {
+  const last = tasks.map((t) => {
+    const name = `decoders.decoders.${store.spec.tasks[t]!.name}.last_layer.3`;
+    return { weight: store.tensor(`${name}.weight`), bias: store.tensor(`${name}.bias`) };
+  });
+  return hrnetHeads(features, paramsBelow(store, 'decoders.hrnet.'), last, mode);
+}
+
+/** The entries of the first axis that `tasks` names. */
+function pick(features: readonly Tensor[], tasks: readonly number[], count: number): Tensor[] {
+  if (tasks.length === count) return [...features];
+  return features.map((x) => concat(tasks.map((t) => slice(x, 0, t, 1)), 0));
+}
+
+function paramsBelow(store: ParameterStore, prefix: string): Params {
+  const below = store.packs.filter(({ name }) => name.startsWith(prefix));
+  return Object.fromEntries(below.map(({ name }) => [name.slice(prefix.length), store.tensor(name)]));
+}

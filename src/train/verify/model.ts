@@ -1,0 +1,170 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSafetensors } from '../../data/safetensors.ts';
+import { toFloat32, type HostTensor } from '../../data/host_tensor.ts';
+import { evaluate } from '../../autograd/run.ts';
+import { lasting, release, type Tensor } from '../../autograd/tensor.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { forward } from '../../mtlora/model.ts';
+import type { Task } from '../../mtlora/spec.ts';
+import { ParameterStore } from '../../mtlora/store.ts';
+import { CONFIG_SCHEMA, type Config } from '../config_schema.ts';
+import { modelSpec } from '../config.ts';
+import { compileTrainStep } from '../step.ts';
+import { channelsFirst, everyPixel } from './layout.ts';
+import { compare, compareElements, compareList, compareNumber, type Check } from './report.ts';
+
+/** What `<case>.json` says of a model that the release built and trained. */
+type ModelCase = {
+  readonly name: string;
+  readonly tasks: Task[];
+  readonly database: string;
+  readonly batch: number;
+  readonly outStride: number;
+  readonly cfg: Record<string, Record<string, unknown>>;
+  readonly trainable: string[];
+  readonly noGradThoughTrainable: string[];
+  readonly zeroGradByTheory: string[];
+  readonly lrUsed: number[];
+  readonly loss: Record<string, number | string>[];
+  readonly gradNorm: number[];
+};
+
+type Tensors = ReadonlyMap<string, HostTensor>;
+
+const BOUNDS = { output: 3e-5, gradient: 1e-3, loss: 1e-5, gradNorm: 1e-4 };
+
+/** Rebuilds a model of `fixtures/model-tiny`, and holds outputs, losses, gradients and three updates to the golden ones. */
+export async function verifyModel(gpu: Gpu, folder: string, name: string): Promise<Check[]> {
+  const path = (suffix: string): string => join(folder, `${name}.${suffix}`);
+  const golden = JSON.parse(readFileSync(path('json'), 'utf8')) as ModelCase;
+  const config = configOf(golden);
+  const io = readSafetensors(path('io.safetensors')).tensors;
+  const state = readSafetensors(path('state.safetensors')).tensors;
+  const store = new ParameterStore(gpu, modelSpec(config));
+  try {
+    store.load(state);
+    return [
+      compareList(`${name} trainable`, trainableNames(store), golden.trainable.toSorted()),
+      ...await checkForward(gpu, store, golden, io, false),
+      ...await checkForward(gpu, store, golden, io, true),
+      ...await checkSteps(gpu, store, { golden, config, io, state, path }),
+    ];
+  } finally {
+    store.destroy();
+  }
+}
+
+function configOf({ cfg, tasks, database, batch, name }: ModelCase): Config {
+  const { DATA, ...rest } = cfg;
+  return CONFIG_SCHEMA.parse({
+    ...rest, TASKS: tasks, TAG: name,
+    DATA: { ...DATA, BATCH_SIZE: batch, DBNAME: database === 'NYUD' ? 'NYUD' : 'PASCALContext' },
+  });
+}
+
+function trainableNames({ packs }: ParameterStore): string[] {
+  return packs.filter(({ trainable }) => trainable).flatMap(({ parts }) => parts.map(({ parameter }) => parameter.name)).sort();
+}
+
+async function checkForward(
+  gpu: Gpu, store: ParameterStore, golden: ModelCase, io: Tensors, training: boolean,
+): Promise<Check[]> {
+  const image = hostInput(gpu, io, 'in.image');
+  const kept: { name: string; tensor: Tensor; nchw: boolean }[] = [];
+  const values = await evaluate(gpu, () => {
+    const { stages, heads, logits } = forward(store, image, { training, wholeSharedStream: true });
+    if (!training) {
+      stages.forEach(({ shared, tasks }, i) => {
+        kept.push({ name: `eval.stage.${i}.shared`, tensor: shared, nchw: false });
+        if (tasks) kept.push({ name: `eval.stage.${i}`, tensor: tasks, nchw: false });
+      });
+      for (const [task, tensor] of heads) kept.push({ name: `eval.decoder.${task}`, tensor, nchw: true });
+    }
+    for (const [task, tensor] of logits) kept.push({ name: `${training ? 'train' : 'eval'}.out.${task}`, tensor, nchw: true });
+    return kept.map(({ tensor }) => tensor);
+  });
+  release(gpu, image);
+  return kept.flatMap(({ name, tensor, nchw }, i) => {
+    const value = nchw ? channelsFirst(values[i]!, tensor.shape) : values[i]!;
+    const whole = io.get(name);
+    if (whole) return [compare(`${golden.name} ${name}`, value, toFloat32(whole), BOUNDS.output)];
+    const sub = `${name}#sub${golden.outStride}`;
+    if (io.has(sub)) {
+      const [b, h, w, c] = tensor.shape as [number, number, number, number];
+      const some = everyPixel(value, [b, c, h, w], golden.outStride);
+      return [compare(`${golden.name} ${sub}`, some, toFloat32(io.get(sub)!), BOUNDS.output)];
+    }
+    const each = value.length / golden.tasks.length;        // the stacked streams of a stage
+    return golden.tasks.filter((task) => io.has(`${name}.${task}`)).map((task) => {
+      const t = golden.tasks.indexOf(task);
+      const want = toFloat32(io.get(`${name}.${task}`)!);
+      return compare(`${golden.name} ${name}.${task}`, value.subarray(t * each, (t + 1) * each), want, BOUNDS.output);
+    });
+  });
+}
+
+type Steps = { golden: ModelCase; config: Config; io: Tensors; state: Tensors; path: (suffix: string) => string };
+
+async function checkSteps(gpu: Gpu, store: ParameterStore, { golden, config, io, state, path }: Steps): Promise<Check[]> {
+  store.load(state);                                        // the forward in train mode moved the running statistics
+  const step = await compileTrainStep(gpu, store, config, golden.batch);
+  const batch = {
+    image: toFloat32(io.get('in.image')!),
+    labels: Object.fromEntries(golden.tasks.map((task) => [task, toFloat32(io.get(`in.label.${task}`)!)])),
+  };
+  const checks: Check[] = [];
+  const count = existsSync(path('step3.safetensors')) ? 3 : 1;
+  for (let k = 0; k < count; k++) {
+    step.run([batch], { step: k, seed: 0, lr: golden.lrUsed[k]! });
+    const report = await step.report();
+    const want = golden.loss[k]!;
+    for (const [task, loss] of report.tasks) {
+      checks.push(compareNumber(`${golden.name} step ${k} loss ${task}`, loss, Number(want[task]), BOUNDS.loss * (k + 1) ** 2));
+    }
+    checks.push(compareNumber(`${golden.name} step ${k} gradient norm`, report.gradNorm, golden.gradNorm[k]!,
+      BOUNDS.gradNorm * 100 ** Math.min(k, 1)));
+    if (k === 0) checks.push(...checkGradients(golden, await store.readGradients(), readSafetensors(path('grads.safetensors')).tensors));
+    if (existsSync(path(`step${k + 1}.safetensors`))) {
+      const after = readSafetensors(path(`step${k + 1}.safetensors`)).tensors;
+      checks.push(...checkParameters(golden, await store.read(), after, k + 1));
+    }
+  }
+  step.destroy();
+  return checks;
+}
+
+function checkGradients(golden: ModelCase, got: Tensors, want: Tensors): Check[] {
+  const zero = new Set(golden.zeroGradByTheory);
+  const largest = Math.max(...[...want.values()].map((tensor) => Math.hypot(...toFloat32(tensor))));
+  const names = [...want.keys()];
+  return [
+    compareList(`${golden.name} gradients`, [...got.keys()].sort(), names.toSorted()),
+    ...names.filter((name) => got.has(name)).map((name) => {
+      const [mine, theirs] = [toFloat32(got.get(name)!), toFloat32(want.get(name)!)];
+      const label = `${golden.name} grad.${name}`;
+      if (!zero.has(name)) return compare(label, mine, theirs, BOUNDS.gradient);
+      return compareElements(label, mine, new Float32Array(mine.length), { bound: 1e-5 * largest, share: 1, limit: 1e-5 * largest });
+    }),
+  ];
+}
+
+// AdamW's first steps are sign-like: an element whose gradient is noise may differ by up to twice the rates so far
+function checkParameters(golden: ModelCase, got: Tensors, want: Tensors, steps: number): Check[] {
+  const zero = new Set(golden.zeroGradByTheory);
+  const moved = golden.lrUsed.slice(0, steps).reduce((a, b) => a + b, 0);
+  return [...want].filter(([name]) => !zero.has(name) && !name.endsWith('num_batches_tracked')).map(([name, tensor]) => {
+    const label = `${golden.name} step${steps}.${name}`;
+    const mine = got.get(name);
+    if (!mine) return compareList(label, [], [name]);
+    const [a, b] = [toFloat32(mine), toFloat32(tensor)];
+    if (/running_(mean|var)$/.test(name)) return compare(label, a, b, steps === 1 ? BOUNDS.output : 1e-3);
+    return compareElements(label, a, b, { bound: 0.02 * moved, share: 0.99, limit: 2.1 * moved });
+  });
+}
+
+function hostInput(gpu: Gpu, tensors: Tensors, name: string): Tensor {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new Error(`verify: the file has no tensor "${name}"`);
+  return lasting(gpu, name, tensor.shape, toFloat32(tensor));
+}
