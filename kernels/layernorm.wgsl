@@ -2,12 +2,12 @@
 //
 //   forward          y  = n·w + b            n = (x − μ)·r    μ = mean(x)    r = 1/√(var(x) + eps)
 //   backward_x       dx = r·(g − mean(g) − n·mean(g·n))       g = dy·w
-//   partial_affine   part_w = Σ_run dy·n     part_b = Σ_run dy          a run: `run` rows that follow each other
+//   partial_affine   part_w = Σ_run dy·n     part_b = Σ_run dy         a run: `run` rows on end
 //   backward_affine  dw = Σ part_w           db = Σ part_b              over the runs, in order
 //
 // shapes    x, y, dx, dy [N, C] · w, b, dw, db [C] · stats [N] of (μ, r) · part_w, part_b [runs, C];
 //           rows lie as `items` of four channels where C is a multiple of 4, else of one
-// dispatch  forward, backward_x: a workgroup per row · partial_affine: a thread per run and item, items fastest
+// dispatch  forward, backward_x: a workgroup per row · partial_affine: a thread per run and item
 //           backward_affine: a thread per item
 // tuning    WG = threads in a workgroup, a power of two · Item: the op chooses it by C
 // numerics  f32 throughout; two passes for the variance, so that it never cancels

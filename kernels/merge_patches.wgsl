@@ -3,8 +3,8 @@
 //   forward    y[b, i, j, q, c] = x[b, 2i + q mod 2, 2j + ⌊q/2⌋, c]      q = 0 … 3: (row, column) 00 10 01 11
 //   backward   dx at the place of x = dy at the place of y
 //
-// shapes    x, dx [B, 2·down, 2·across, C] · y, dy [B, down, across, 4·C], in items: of four channels where C is a
-//           multiple of 4, else of one
+// shapes    x, dx [B, 2·down, 2·across, C] · y, dy [B, down, across, 4·C], in items: of four channels where
+//           C is a multiple of 4, else of one
 // dispatch  a thread per item
 // tuning    WG = threads in a workgroup · Item: the op chooses it by C
 // uses      lib/index
@@ -25,7 +25,7 @@ fn source(to: u32) -> u32 {
   let quarter = to / params.items % 4u;
   let merged = to / (params.items * 4u);
   let j = merged % params.across;
-  let row = 2u * (merged / params.across) + quarter % 2u;            // rows of all images lie one below the other
+  let row = 2u * (merged / params.across) + quarter % 2u;       // rows of all images lie one below the other
   return ((row * params.across + j) * 2u + quarter / 2u) * params.items + to % params.items;
 }
 

@@ -2,8 +2,8 @@
 //
 //   forward   y[b, py, px, (c, ky, kx)] = x[b, c, py·p + ky, px·p + kx]
 //
-// shapes    x [B, channels, H, W] · y [B, H/p, W/p, channels·p·p], both in items along kx: of four pixels where p is a
-//           multiple of 4, else of one
+// shapes    x [B, channels, H, W] · y [B, H/p, W/p, channels·p·p], both in items along kx: of four pixels
+//           where p is a multiple of 4, else of one
 // dispatch  a thread per item of y
 // tuning    WG = threads in a workgroup · Item: the op chooses it by p
 // uses      lib/index

@@ -1,4 +1,4 @@
-// row_sum: the sum, or the largest, of one value a thread over a workgroup of WG threads, known to all of them.
+// row_sum: the sum, or the largest, of one value a thread over a workgroup of WG threads, given to them all.
 // By a tree, so that the order of the sum is fixed; WG must be a power of two. Every thread must call.
 var<workgroup> row_values: array<f32, WG>;
 

@@ -1,11 +1,9 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { dispatch } from '../gpu/program.ts';
+import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 
-// runs of rows whose sums the gradients of w and b are made of: enough of them to fill a device, few to add up
-const MAX_RUNS = 256;
-const MIN_RUN = 32;
+export type LayernormForm = 'plain' | 'subgroup';
 
 /**
  * Normalises the last axis to mean 0 and variance 1, then scales and shifts it.
@@ -13,30 +11,73 @@ const MIN_RUN = 32;
  * @param x [..., C]
  * @param w [C]
  * @param b [C]
+ * @param options `form` overrides the choice of kernel, for tests and benches
  * @returns y [..., C]; keeps the mean and 1/std of each row for backward
  */
-export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}): Tensor {
+export function layernorm(
+  x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5, form }: { eps?: number; form?: LayernormForm } = {},
+): Tensor {
   const channels = x.shape.at(-1)!;
   const rows = size(x.shape) / channels;
   expectShape('layernorm', 'w', w.shape, [channels]);
   expectShape('layernorm', 'b', b.shape, [channels]);
 
-  const run = Math.max(MIN_RUN, Math.ceil(rows / MAX_RUNS));
-  const runs = Math.ceil(rows / run);
-  const vectors = channels % 4 === 0;
-  const items = vectors ? channels / 4 : channels;
-  const launch = { params: { rows, channels, items, eps, run, runs }, tuning: { Item: vectors ? 'vec4f' : 'f32' } };
+  const { file, tuning, workgroups, params } = choose(rows, channels, eps, form);
   const [y, stats] = [empty(x.shape, 'layernorm'), empty([rows, 2], 'layernorm stats')];
-  dispatch('layernorm/forward', { x, w, b, y, stats }, { ...launch, workgroups: rows });
+  dispatch(`${file}/forward`, { x, w, b, y, stats }, { params, tuning, workgroups });
 
   return record('layernorm', [x, w, b], y, (dy) => {
-    const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
-    if (dx) dispatch('layernorm/backward_x', { x, w, stats, dy, dx }, { ...launch, workgroups: rows });
-    if (!w.requiresGrad && !b.requiresGrad) return [dx, null, null];      // frozen: costs nothing
-    const [part_w, part_b] = [empty([runs, channels], 'part_w'), empty([runs, channels], 'part_b')];
-    dispatch('layernorm/partial_affine', { x, stats, dy, part_w, part_b }, { ...launch, threads: runs * items });
+    const affine = w.requiresGrad || b.requiresGrad;
+    const dx = empty(x.shape, 'dx');
+    const part_w = empty([params.runs, channels], 'dw parts');
+    const part_b = empty([params.runs, channels], 'db parts');
+    if (file === 'layernorm_subgroup') {
+      const buffers = { x, w, stats, dy, dx, part_w, part_b };
+      dispatch('layernorm_subgroup/backward', buffers, { params, tuning, workgroups });
+    } else {
+      const launch = { params, tuning };
+      const known = { x, stats, dy };
+      if (x.requiresGrad) dispatch('layernorm/backward_x', { ...known, w, dx }, { ...launch, workgroups });
+      const threads = params.runs * params.items;
+      if (affine) dispatch('layernorm/partial_affine', { ...known, part_w, part_b }, { ...launch, threads });
+    }
+    if (!affine) return [dx, null, null];                                // frozen: costs nothing
     const [dw, db] = [empty(w.shape, 'dw'), empty(b.shape, 'db')];
-    dispatch('layernorm/backward_affine', { part_w, part_b, dw, db }, { ...launch, threads: items });
-    return [dx, dw, db];
+    const launch = { params, tuning: itemOf(channels), threads: params.items };
+    dispatch('layernorm/backward_affine', { part_w, part_b, dw, db }, launch);
+    return [x.requiresGrad ? dx : null, dw, db];
   });
 }
+
+// the gradients of w and b are sums over runs of rows: enough of them to fill a device, few to add up
+const MAX_RUNS = { software: 32, gpu: 256 };
+const MIN_RUN = 32;
+// drivers unroll the items that a lane holds: past this, compiling takes seconds and saves little
+const MAX_HELD = 12;
+
+type Choice = {
+  readonly file: 'layernorm' | 'layernorm_subgroup';
+  readonly params: { rows: number; channels: number; items: number; eps: number; run: number; runs: number };
+  readonly tuning: NonNullable<Launch['tuning']>;
+  readonly workgroups: number;
+};
+
+function choose(rows: number, channels: number, eps: number, form?: LayernormForm): Choice {
+  const { deviceClass, subgroupSize: lanes, features } = tracing('layernorm').gpu;
+  const run = Math.max(MIN_RUN, Math.ceil(rows / MAX_RUNS[deviceClass]));
+  const runs = Math.ceil(rows / run);
+  const items = channels % 4 === 0 ? channels / 4 : channels;
+  const params = { rows, channels, items, eps, run, runs };
+  const held = channels / 4 / lanes;
+  const fits = features.has('subgroups') && Number.isInteger(held);
+  if (form === 'subgroup' && !fits) {
+    throw new Error(`layernorm: the subgroup form wants C a multiple of ${4 * lanes}, got ${channels}`);
+  }
+  if (form === 'subgroup' || (!form && fits && deviceClass === 'software' && held <= MAX_HELD)) {
+    return { file: 'layernorm_subgroup', params, workgroups: runs, tuning: { LANES: lanes, HELD: held } };
+  }
+  const WG = deviceClass === 'software' ? 8 : 32;
+  return { file: 'layernorm', params, workgroups: rows, tuning: { WG, ...itemOf(channels) } };
+}
+
+const itemOf = (channels: number) => ({ Item: channels % 4 === 0 ? 'vec4f' : 'f32' });

@@ -11,7 +11,9 @@ import { dispatch } from '../gpu/program.ts';
  */
 export function mergePatches(x: Tensor): Tensor {
   const [height, width, channels] = x.shape.slice(-3) as [number, number, number];
-  if (height % 2 !== 0 || width % 2 !== 0) throw new Error(`mergePatches: H and W must be even, got [${height}, ${width}]`);
+  if (height % 2 !== 0 || width % 2 !== 0) {
+    throw new Error(`mergePatches: H and W must be even, got [${height}, ${width}]`);
+  }
   const [down, across] = [height / 2, width / 2];
   const y = empty([...x.shape.slice(0, -3), down, across, 4 * channels], 'merged patches');
   const [items, Item] = channels % 4 === 0 ? [channels / 4, 'vec4f'] : [channels, 'f32'];

@@ -17,7 +17,8 @@ export function patchEmbed(image: Tensor, w: Tensor, b: Tensor): Tensor {
   const [embed, , p] = w.shape as [number, number, number];
   expectShape('patchEmbed', 'w', w.shape, [embed, channels, p, p]);
   for (const [axis, length] of [['H', height], ['W', width]] as const) {
-    if (length % p !== 0) throw new Error(`patchEmbed: ${axis} = ${length} must be a multiple of the patch size ${p}`);
+    if (length % p === 0) continue;
+    throw new Error(`patchEmbed: ${axis} = ${length} must be a multiple of the patch size ${p}`);
   }
   return linear(patches(image, p), reshape(w, [embed, channels * p * p]), b);
 }

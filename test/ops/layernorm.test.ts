@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { gradcheck } from '../../src/autograd/gradcheck.ts';
 import { evaluate } from '../../src/autograd/run.ts';
-import { empty, lasting, release } from '../../src/autograd/tensor.ts';
+import { empty, lasting, release, type Tensor } from '../../src/autograd/tensor.ts';
 import { layernorm } from '../../src/ops/layernorm.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -9,7 +9,7 @@ const gpu = useGpu();
 
 /** The definition. x [N, C], w [C], b [C]. */
 function reference(eps: number) {
-  return ([x, w, b]: Float64Array[]): Float64Array => {
+  return (...[x, w, b]: Float64Array[]): Float64Array => {
     const channels = w!.length;
     const y = new Float64Array(x!.length);
     for (let at = 0; at < y.length; at += channels) {
@@ -22,30 +22,42 @@ function reference(eps: number) {
   };
 }
 
-const CASES = [[1, 1], [3, 7], [1, 12], [49, 96], [5, 300], [300, 1], [67, 33], [2, 768], [2, 3072], [9000, 4]];
-for (const [rows, channels] of CASES as [number, number][]) {
+for (const [rows, channels] of [
+  [1, 1], [3, 7], [1, 12], [49, 96], [5, 300], [300, 1], [67, 33], [2, 768], [2, 3072], [9000, 4],
+] as const) {
   test(`layernorm() agrees with its definition and its derivative at [${rows}, ${channels}]`, () =>
-    gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), (...inputs) => reference(1e-5)(inputs),
+    gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), reference(1e-5),
       [[rows, channels], [channels], [channels]]));
 }
 
+for (const [rows, channels] of [[1, 32], [97, 64], [70, 96], [33, 384]] as const) {
+  for (const form of ['plain', 'subgroup'] as const) {
+    test(`layernorm() agrees with its definition in ${form} form at [${rows}, ${channels}]`, (context) => {
+      context.skip(form === 'subgroup' && !gpu().features.has('subgroups'), 'this device has no subgroups');
+      const op = (x?: Tensor, w?: Tensor, b?: Tensor) => layernorm(x!, w!, b!, { form });
+      return gradcheck(gpu(), op, reference(1e-5), [[rows, channels], [channels], [channels]]);
+    });
+  }
+}
+
 test('layernorm() takes eps and leading axes', () =>
-  gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!, { eps: 0.5 }), (...inputs) => reference(0.5)(inputs),
+  gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!, { eps: 0.5 }), reference(0.5),
     [[2, 3, 5, 8], [8], [8]]));
 
 test('layernorm() keeps its digits where the mean is far larger than the deviation', () => {
   const values = Float32Array.from({ length: 3 * 96 }, (_, i) => 1000 + Math.sin(i));
-  return gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), (...inputs) => reference(1e-5)(inputs),
+  return gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), reference(1e-5),
     [[3, 96], [96], [96]], { values: [values, null, null], tolerance: 1e-4, gradTolerance: 1e-3 });
 });
 
 test('layernorm() gives frozen parameters no gradient', () =>
-  gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), (...inputs) => reference(1e-5)(inputs),
+  gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), reference(1e-5),
     [[6, 8], [8], [8]], { fixed: [1, 2] }));
 
 test('layernorm() takes more rows than one grid axis holds', async () => {
   const rows = 140_000;
-  const x = lasting(gpu(), 'x', [rows, 2], Float32Array.from({ length: 2 * rows }, (_, i) => i % 2 ? 3 + i : i));
+  const values = Float32Array.from({ length: 2 * rows }, (_, i) => i % 2 ? 3 + i : i);
+  const x = lasting(gpu(), 'x', [rows, 2], values);
   const w = lasting(gpu(), 'w', [2], [1, 2]);
   const b = lasting(gpu(), 'b', [2], [10, 20]);
   const [y] = await evaluate(gpu(), () => [layernorm(x, w, b, { eps: 0 })]);

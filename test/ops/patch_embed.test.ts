@@ -7,9 +7,9 @@ import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
 
-/** The definition: a convolution of stride p without padding. image [B, channels, H, W], w [E, channels, p, p], b [E] */
+/** The definition: a convolution of stride p. image [B, channels, H, W], w [E, channels, p, p], b [E] */
 function reference([images, channels, height, width]: number[], embed: number, p: number) {
-  return ([image, w, b]: Float64Array[]): Float64Array => {
+  return (...[image, w, b]: Float64Array[]): Float64Array => {
     const y: number[] = [];
     for (let n = 0; n < images!; n++) {
       for (let py = 0; py < height! / p; py++) {
@@ -34,11 +34,11 @@ function reference([images, channels, height, width]: number[], embed: number, p
 }
 
 for (const [image, embed, p] of [
-  [[1, 3, 4, 4], 1, 4], [[2, 3, 8, 12], 16, 4], [[1, 3, 6, 4], 5, 2], [[2, 1, 3, 5], 7, 1], [[1, 3, 16, 8], 8, 8],
-  [[3, 2, 6, 9], 4, 3], [[1, 3, 56, 40], 96, 4],
+  [[1, 3, 4, 4], 1, 4], [[2, 3, 8, 12], 16, 4], [[1, 3, 6, 4], 5, 2], [[2, 1, 3, 5], 7, 1],
+  [[1, 3, 16, 8], 8, 8], [[3, 2, 6, 9], 4, 3], [[1, 3, 56, 40], 96, 4],
 ] as [number[], number, number][]) {
-  test(`patchEmbed() agrees with its definition at [${image.join(', ')}], patch ${p}, to ${embed} channels`, () =>
-    gradcheck(gpu(), (x, w, b) => patchEmbed(x!, w!, b!), (...inputs) => reference(image, embed, p)(inputs),
+  test(`patchEmbed() agrees with its definition at [${image.join(', ')}], patch ${p}, E = ${embed}`, () =>
+    gradcheck(gpu(), (x, w, b) => patchEmbed(x!, w!, b!), reference(image, embed, p),
       [image, [embed, image[1]!, p, p], [embed]], { fixed: [0] }));
 }
 
@@ -47,5 +47,6 @@ test('patchEmbed() names what does not fit', async () => {
     evaluate(gpu(), () => [patchEmbed(empty(image), empty(w), empty([w[0]!]))]);
   await expect(trace([1, 3, 8, 10], [16, 3, 4, 4])).rejects.toThrow(
     'patchEmbed: W = 10 must be a multiple of the patch size 4');
-  await expect(trace([1, 3, 8, 8], [16, 3, 4, 2])).rejects.toThrow('patchEmbed: w must be [16, 3, 4, 4], got [16, 3, 4, 2]');
+  await expect(trace([1, 3, 8, 8], [16, 3, 4, 2])).rejects.toThrow(
+    'patchEmbed: w must be [16, 3, 4, 4], got [16, 3, 4, 2]');
 });

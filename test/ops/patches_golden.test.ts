@@ -1,4 +1,4 @@
-// What the reference code makes of patches, with the norms that follow: patchEmbed, mergePatches and layernorm.
+// What the reference code makes of patches, with the norms after them.
 import { test } from 'vitest';
 import { expectClose } from '../../src/autograd/gradcheck.ts';
 import { evaluate } from '../../src/autograd/run.ts';
@@ -13,13 +13,15 @@ import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
 
-/** Holds `build`'s output and the gradients of the inputs and parameters that it takes by name to the fixture's. */
+type Take = (name: string, shape?: readonly number[]) => Tensor;
+
+/** Holds `build`'s output, and the gradients of the `wanted` tensors that it takes, to the fixture's. */
 async function checkGolden(
-  name: string, wanted: readonly string[], build: (take: (name: string, shape?: number[]) => Tensor) => Tensor,
+  name: string, wanted: readonly string[], build: (take: Take) => Tensor,
 ): Promise<void> {
   const golden = loadFixture('blocks', name);
   const taken = new Map<string, Tensor>();
-  const put = (field: string, shape: readonly number[] = golden.tensor(field).shape): Tensor => {
+  const put: Take = (field, shape = golden.tensor(field).shape) => {
     const tensor = trainable(lasting(gpu(), field, shape, golden.tensor(field).data));
     taken.set(field, tensor);
     return tensor;
@@ -37,17 +39,20 @@ async function checkGolden(
   });
 }
 
+const parameters = (layer: string): string[] => [`param.${layer}.weight`, `param.${layer}.bias`];
+
 test('patchEmbed() gives the outputs and gradients of the reference code without a norm', () =>
-  checkGolden('patch_embed_nonorm', ['param.proj.weight', 'param.proj.bias'], (take) =>
+  checkGolden('patch_embed_nonorm', parameters('proj'), (take) =>
     patchEmbed(take('in.x'), take('param.proj.weight'), take('param.proj.bias'))));
 
 test('patchEmbed() and layernorm() give the outputs and gradients of the reference code', () =>
-  checkGolden('patch_embed', ['param.proj.weight', 'param.proj.bias', 'param.norm.weight', 'param.norm.bias'], (take) =>
-    layernorm(patchEmbed(take('in.x'), take('param.proj.weight'), take('param.proj.bias')),
-      take('param.norm.weight'), take('param.norm.bias'))));
+  checkGolden('patch_embed', ['proj', 'norm'].flatMap(parameters), (take) => {
+    const tokens = patchEmbed(take('in.x'), take('param.proj.weight'), take('param.proj.bias'));
+    return layernorm(tokens, take('param.norm.weight'), take('param.norm.bias'));
+  }));
 
 test('mergePatches() and layernorm() give the outputs and gradients of the reference code', () =>
-  checkGolden('patch_merging', ['in.x', 'param.norm.weight', 'param.norm.bias', 'param.reduction.weight'], (take) => {
+  checkGolden('patch_merging', ['in.x', ...parameters('norm'), 'param.reduction.weight'], (take) => {
     const merged = mergePatches(take('in.x', [2, 6, 4, 8]));
     const normed = layernorm(merged, take('param.norm.weight'), take('param.norm.bias'));
     return linear(normed, take('param.reduction.weight'), null);

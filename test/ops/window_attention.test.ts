@@ -24,15 +24,16 @@ const CASES: AttentionCase[] = [
 ];
 for (const of of CASES) {
   const { batch, height, width, heads, headDim, windowSize, shift } = of;
-  const title = `[${batch}, ${height}, ${width}], ${heads} heads of ${headDim}, window ${windowSize}, shift ${shift}`;
+  const map = `[${batch}, ${height}, ${width}]`;
+  const title = `${map}, ${heads} heads of ${headDim}, window ${windowSize}, shift ${shift}`;
   test(`windowAttention() agrees with its definition and its derivative at ${title}`, () =>
     gradcheck(gpu(), (qkv, table) => windowAttention(qkv!, table!, { heads, windowSize, shift }),
-      (...inputs) => attentionDefinition(of)(inputs), shapesOf(of)));
+      attentionDefinition(of), shapesOf(of)));
 }
 
 test('windowAttention() takes leading axes and a frozen table', () => {
   const of = { batch: 6, height: 4, width: 4, heads: 2, headDim: 4, windowSize: 2, shift: 1 };
-  return gradcheck(gpu(), (qkv, table) => windowAttention(qkv!, table!, of), (...inputs) => attentionDefinition(of)(inputs),
+  return gradcheck(gpu(), (qkv, table) => windowAttention(qkv!, table!, of), attentionDefinition(of),
     [[3, 2, 4, 4, 24], [9, 2]], { fixed: [1] });
 });
 
@@ -45,5 +46,6 @@ test('windowAttention() names what does not fit', async () => {
     'windowAttention: the last axis of qkv must be a multiple of 3 · 2 heads, got 13');
   await expect(trace([1, 8, 8, 12], [225, 3], 8)).rejects.toThrow(
     'windowAttention: biasTable must be [225, 2], got [225, 3]');
-  await expect(trace([1, 8, 8, 12], [49, 2], 4, 4)).rejects.toThrow('windowAttention: shift must be from 0 to 3, got 4');
+  await expect(trace([1, 8, 8, 12], [49, 2], 4, 4)).rejects.toThrow(
+    'windowAttention: shift must be from 0 to 3, got 4');
 });

@@ -1,4 +1,4 @@
-// The reference code's attention takes windows that were cut out before; here the same windows lie on their map.
+// The reference code's attention takes windows that were cut out before; here they lie on their map.
 // Its projections run on the host in f64, so that what is held to it is the attention alone.
 import { test } from 'vitest';
 import { expectClose } from '../../src/autograd/gradcheck.ts';
@@ -31,7 +31,7 @@ for (const { name, heads, windowSize, map: [height, width], shift } of CASES) {
     const channels = x.columns;
     const places = placesOf(rows, height, width, windowSize, shift);
     const toMap = (m: Matrix): Float32Array => Float32Array.from(scatter(m, places).data);
-    const toWindows = (data: Float32Array, columns: number): Matrix => gather({ rows, columns, data }, places);
+    const toWindows = (data: Float32Array, columns: number) => gather({ rows, columns, data }, places);
 
     const table = golden.tensor('param.relative_position_bias_table');
     const upstream = times(matrix(golden, 'upstream.out'), projWeight);
@@ -76,7 +76,10 @@ function scatter({ rows, columns, data }: Matrix, places: readonly number[]): Ma
 }
 
 function gather({ rows, columns, data }: Matrix, places: readonly number[]): Matrix {
-  const out = places.flatMap((place) => Array.from({ length: columns }, (_, c) => data[place * columns + c]!));
+  const out = new Float64Array(rows * columns);
+  places.forEach((place, row) => {
+    for (let c = 0; c < columns; c++) out[row * columns + c] = data[place * columns + c]!;
+  });
   return { rows, columns, data: out };
 }
 
@@ -110,7 +113,8 @@ function times(a: Matrix, b: Matrix): Matrix {
   const data = new Float64Array(a.rows * b.columns);
   for (let i = 0; i < a.rows; i++) {
     for (let k = 0; k < a.columns; k++) {
-      for (let j = 0; j < b.columns; j++) data[i * b.columns + j]! += a.data[i * a.columns + k]! * b.data[k * b.columns + j]!;
+      const left = a.data[i * a.columns + k]!;
+      for (let j = 0; j < b.columns; j++) data[i * b.columns + j]! += left * b.data[k * b.columns + j]!;
     }
   }
   return { rows: a.rows, columns: b.columns, data };

@@ -10,7 +10,7 @@ export function attentionDefinition(of: AttentionCase) {
   const channels = heads * headDim;
   const area = side * side;
   const region = (at: number, length: number): number => at < length - side ? 0 : at < length - shift ? 1 : 2;
-  return ([qkv, table]: Float64Array[]): Float64Array => {
+  return (...[qkv, table]: Float64Array[]): Float64Array => {
     const y = new Float64Array(batch * height * width * channels);
     for (let image = 0; image < batch; image++) {
       for (let top = 0; top < height; top += side) {
@@ -28,13 +28,16 @@ export function attentionDefinition(of: AttentionCase) {
     return y;
   };
 
-  function attend(qkv: Float64Array, table: Float64Array, y: Float64Array, tokens: Token[], head: number): void {
+  function attend(
+    qkv: Float64Array, table: Float64Array, y: Float64Array, tokens: readonly Token[], head: number,
+  ): void {
     const at = (token: Token, part: number): number => (token.place * 3 + part) * channels + head * headDim;
     for (const query of tokens) {
       const scores = tokens.map((key) => {
         let dot = 0;
         for (let d = 0; d < headDim; d++) dot += qkv[at(query, 0) + d]! * qkv[at(key, 1) + d]!;
-        const offset = (query.down - key.down + side - 1) * (2 * side - 1) + query.across - key.across + side - 1;
+        const [down, across] = [query.down - key.down + side - 1, query.across - key.across + side - 1];
+        const offset = down * (2 * side - 1) + across;
         return dot / Math.sqrt(headDim) + table[offset * heads + head]! + (query.id === key.id ? 0 : -100);
       });
       const largest = Math.max(...scores);
