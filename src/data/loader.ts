@@ -7,6 +7,7 @@ import type { Decoders } from './decoders.ts';
 import { FileError } from './file.ts';
 import { countBatches, following, permutation } from './order.ts';
 import type { Position } from './order.ts';
+import { keyOf } from './philox.ts';
 import type { DataTask } from './sample.ts';
 import type { Overshoot } from './transforms.ts';
 
@@ -63,6 +64,9 @@ export function openLoader(options: LoaderOptions): Loader {
   for (const name of ['size', 'batchSize'] as const) expectCount(name, options[name], 1);
   expectCount('workers', workers, 0);
   expectCount('prefetch', prefetch, 0);
+  expectCount('start.epoch', start.epoch, 0);
+  expectCount('start.batch', start.batch, 0);
+  keyOf(options.seed); // throws before any thread is started
   const ids = listSamples(options.dataset);
   const batchesPerEpoch = countBatches(ids.length, options.batchSize, options.train);
   if (batchesPerEpoch === 0) {
@@ -70,7 +74,7 @@ export function openLoader(options: LoaderOptions): Loader {
     throw new Error(`batchSize must be at most the ${images}, got ${options.batchSize}`);
   }
   if (start.batch > batchesPerEpoch) {
-    throw new Error(`start: batch must be at most the ${batchesPerEpoch} of an epoch, got ${start.batch}`);
+    throw new Error(`start.batch must be at most the ${batchesPerEpoch} of an epoch, got ${start.batch}`);
   }
   const bytes = slotBytes(options, options.dataset.tasks);
   const slots = Array.from({ length: workers === 0 ? 1 : prefetch + 1 }, () => new SharedArrayBuffer(bytes));

@@ -172,6 +172,10 @@ test('openLoader() names the option that is wrong', () => {
   const root = manyImages();
   expect(() => open(root, { batchSize: 8 })).toThrow(
     'batchSize must be at most the 7 images of "train", got 8');
+  expect(() => open(root, { seed: 0.5, workers: 1 })).toThrow(
+    'seed must be a whole number from 0 to 2^53 − 1, got 0.5');
+  expect(() => open(root, { start: { epoch: 0, batch: 3 } })).toThrow(
+    'start.batch must be at most the 2 of an epoch, got 3');
   expect(() => open(root, { size: 0 })).toThrow('size must be a whole number from 1 on, got 0');
   expect(() => open(root, { workers: 1.5 })).toThrow('workers must be a whole number from 0 on, got 1.5');
   expect(() => open(root, { dataset: spec(root, { tasks: ['depth'] }) })).toThrow(
