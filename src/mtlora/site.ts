@@ -52,7 +52,9 @@ export function siteLayer({ w, bias, adaptation }: Site, training: boolean): Lay
   };
 }
 
-function droppedInput({ dropout: rate, dropoutMask }: Adaptation, x: Tensor, training: boolean): Tensor | null {
+function droppedInput(adaptation: Adaptation, x: Tensor, training: boolean): Tensor | null {
+  const { dropout: rate, dropoutMask, ranks } = adaptation;
+  if (x.shape[0] !== 1 && ranks[0] === 0) return null;    // every branch has an input of its own, which is not dropped
   if (dropoutMask) return multiply(firstStream(x), dropoutMask);
   return training && rate > 0 ? dropout(firstStream(x), rate, { training }) : null;
 }

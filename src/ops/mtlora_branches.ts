@@ -112,7 +112,7 @@ export function lowRankBackward(job: Job, saved: Saved): LowRankGradients {
       });
     }
   }
-  return { dx, da, dbt, dDropped };
+  return { dx, da, dbt, dDropped: droppedStarted ? dDropped : null };
 }
 
 /** Merges neighbours: of one input and scale into a taller branch, of several inputs into a batch of equal ranks. */
