@@ -66,7 +66,7 @@ function runStage(store: ParameterStore, stage: number, input: Tensor, mode: Bac
   };
 }
 
-/** Patch merging, with the same weights for every stream. @param x [G, B, H, W, C] @returns [G, B, H/2, W/2, 2C] */
+/** Patch merging with the same weights for every stream: [G, B, H, W, C] to [G, B, H/2, W/2, 2C]. */
 function merge(store: ParameterStore, stage: number, x: Tensor, mode: BackboneMode): Tensor {
   const { w, b } = normOf(store, `backbone.layers.${stage}.downsample.norm`);
   const merged = layernorm(mergePatches(x), w, b);
@@ -91,7 +91,9 @@ function blockOf(store: ParameterStore, stage: number, index: number, mode: Back
   };
 }
 
-function siteOf(store: ParameterStore, stage: number, block: number, site: SiteKind, mode: BackboneMode): Site {
+function siteOf(
+  store: ParameterStore, stage: number, block: number, site: SiteKind, mode: BackboneMode,
+): Site {
   const linear = linearName(store.spec, stage, block, site);
   return {
     w: store.tensor(`${linear}.weight`),
@@ -101,7 +103,8 @@ function siteOf(store: ParameterStore, stage: number, block: number, site: SiteK
 }
 
 function adaptationOf(
-  store: ParameterStore, stage: number, block: number, site: SiteKind, { wholeSharedStream = false }: BackboneMode,
+  store: ParameterStore, stage: number, block: number, site: SiteKind,
+  { wholeSharedStream = false }: BackboneMode,
 ): Adaptation | null {
   const adapter = adapterAt(store.spec, stage, block, site);
   if (!adapter || adapter.rank === 0) return null;
@@ -111,17 +114,20 @@ function adaptationOf(
   const [a, bt] = [store.tensor(`${name}.lora_A`), store.tensor(`${name}.lora_B`)];
   const common = { mode: adapter.mode, dropout: adapter.dropout };
   if (branches.length > adapter.tasks.length) {
-    const sharedScale = store.has(`${name}.lora_shared_scale`) ? store.tensor(`${name}.lora_shared_scale`) : undefined;
+    const scaleName = `${name}.lora_shared_scale`;
+    const sharedScale = store.has(scaleName) ? store.tensor(scaleName) : undefined;
     return { ...common, a, bt, ranks, scales: sharedScale ? scales.with(0, 1) : scales, sharedScale };
   }
   if (adapter.mode === 'addition') {
-    return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales], norm: normOf(store, `${name}.lora_norm`) };
+    const norm = normOf(store, `${name}.lora_norm`);
+    return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales], norm };
   }
   // the shared pair that no loss depends on
   if (!wholeSharedStream) return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales] };
   return {
     ...common, ranks: [adapter.rank, ...ranks], scales: [adapter.scale, ...scales],
-    a: concat([store.tensor(`${name}.lora_shared_A`), a], 0), bt: concat([store.tensor(`${name}.lora_shared_B`), bt], 0),
+    a: concat([store.tensor(`${name}.lora_shared_A`), a], 0),
+    bt: concat([store.tensor(`${name}.lora_shared_B`), bt], 0),
   };
 }
 

@@ -16,7 +16,7 @@ export type Outputs = {
 };
 
 /**
- * The multi-task model (figure 2 of the paper): one pass of the adapted backbone, then a decoder for each task.
+ * The multi-task model (figure 2 of the paper): one pass of the adapted backbone, then a decoder a task.
  *
  * @param image [B, channels, S, S], normalised
  */
@@ -24,7 +24,8 @@ export function forward(store: ParameterStore, image: Tensor, mode: BackboneMode
   const { imgSize, inChannels } = store.spec;
   const [, channels, height, width] = image.shape;
   if (channels !== inChannels || height !== imgSize || width !== imgSize) {
-    throw new Error(`model: image must be [B, ${inChannels}, ${imgSize}, ${imgSize}], got [${image.shape.join(', ')}]`);
+    throw new Error(`model: image must be [B, ${inChannels}, ${imgSize}, ${imgSize}], `
+      + `got [${image.shape.join(', ')}]`);
   }
   const stages = scope('backbone', () => backbone(store, image, mode));
   const heads = scope('decoders', () => decode(store, stages, mode));

@@ -1,7 +1,9 @@
-// How the tensors of a state dict lie on the device: most as they are, but what runs as one product lies as one tensor.
+// How the tensors of a state dict lie on the device: most as they are, but what runs as one product lies as
+// one tensor.
 //
-// A layer's low-rank factors are stacked, A of all branches below each other and B likewise, transposed; the decoders'
-// weights lie on a task axis. A pack keeps the release's names as parts of it, so that checkpoints see only those.
+// A layer's low-rank factors are stacked, A of all branches below each other and B likewise, transposed;
+// the decoders' weights lie on a task axis. A pack keeps the release's names as parts of it, so that
+// checkpoints see only those.
 import { isNeverUpdated } from './freeze.ts';
 import { parameterTable, siteName, type Parameter } from './names.ts';
 import { adapterAt, type ModelSpec, type Site } from './spec.ts';
@@ -31,8 +33,9 @@ export function packParameters(spec: ModelSpec): Pack[] {
     packs.push(pack(spec, name, shape, parameters, transposed));
   }
   for (const parameter of table.values()) {
-    if (taken.has(parameter.name) || parameter.dtype !== 'F32' || parameter.init.kind === 'shiftMask') continue;
-    packs.push(pack(spec, parameter.name, parameter.shape, [parameter], false));
+    const { name, dtype, init } = parameter;
+    if (taken.has(name) || dtype !== 'F32' || init.kind === 'shiftMask') continue;
+    packs.push(pack(spec, name, parameter.shape, [parameter], false));
   }
   return packs;
 }
@@ -41,7 +44,8 @@ type Group = { name: string; names: string[]; shape: number[]; transposed: boole
 type Table = ReadonlyMap<string, Parameter>;
 
 function pack(
-  spec: ModelSpec, name: string, shape: readonly number[], parameters: readonly Parameter[], transposed: boolean,
+  spec: ModelSpec, name: string, shape: readonly number[], parameters: readonly Parameter[],
+  transposed: boolean,
 ): Pack {
   let at = 0;
   const parts = parameters.map((parameter) => {
@@ -61,7 +65,9 @@ function siteGroups(spec: ModelSpec, table: Table): Group[] {
   const found: Group[] = [];
   spec.depths.forEach((depth, stage) => {
     for (let block = 0; block < depth; block++) {
-      for (const site of ['qkv', 'proj', 'fc1', 'fc2'] as const) found.push(...loraGroups(spec, table, stage, block, site));
+      for (const site of ['qkv', 'proj', 'fc1', 'fc2'] as const) {
+        found.push(...loraGroups(spec, table, stage, block, site));
+      }
     }
     if (stage < spec.depths.length - 1) found.push(...loraGroups(spec, table, stage, 0, 'reduction'));
   });
@@ -89,16 +95,21 @@ function loraGroups(spec: ModelSpec, table: Table, stage: number, block: number,
   return [...stacked, ...lone];
 }
 
-export type LoraBranch = { readonly rank: number; readonly scale: number; readonly suffix: (factor: 'A' | 'B') => string };
+export type LoraBranch = {
+  readonly rank: number;
+  readonly scale: number;
+  readonly suffix: (factor: 'A' | 'B') => string;
+};
 
-/** The branches that lie in a site's pack, in their order: the shared one unless it is dead or absent, then the tasks'. */
+/** The branches of a site's pack, in order: the shared one unless it is dead or absent, then the tasks'. */
 export function loraBranches(spec: ModelSpec, stage: number, block: number, site: Site): LoraBranch[] {
   const { mode, rank, scale, tasks } = adapterAt(spec, stage, block, site)!;
   const shared = { rank, scale, suffix: (factor: string) => `shared_${factor}` };
   const own = tasks.map((each) => ({
     rank: each.rank, scale: each.scale, suffix: (factor: string) => `tasks_${factor}.${each.task}`,
   }));
-  const apart = mode === 'addition' || (tasks.length > 0 && isNeverUpdated(spec, `${siteName(stage, block, site)}.lora_shared_A`));
+  const sharedA = `${siteName(stage, block, site)}.lora_shared_A`;
+  const apart = mode === 'addition' || (tasks.length > 0 && isNeverUpdated(spec, sharedA));
   return apart ? own : [shared, ...own];
 }
 
@@ -107,7 +118,8 @@ function decoderGroups(spec: ModelSpec, table: Table): Group[] {
   const stack = (name: string, names: string[]): Group[] => {
     const [first] = names;
     if (first === undefined) return [];
-    const shape = table.get(first)!.shape.filter((dim, axis) => axis < 2 || dim !== 1);   // 1x1 kernels are matrices
+    // 1x1 kernels are matrices
+    const shape = table.get(first)!.shape.filter((dim, axis) => axis < 2 || dim !== 1);
     return [{ name, names, shape: [names.length, ...shape], transposed: false }];
   };
   const tasks = spec.tasks.map(({ name }) => name);
@@ -117,6 +129,8 @@ function decoderGroups(spec: ModelSpec, table: Table): Group[] {
   }) : [];
   const hrnet = spec.tasks.filter(({ head }) => head === 'hrnet').map(({ name }) => name);
   const stacked = ['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'];
-  return [...levels, ...stacked.flatMap((suffix) =>
-    stack(`decoders.hrnet.last_layer.${suffix}`, hrnet.map((task) => `decoders.decoders.${task}.last_layer.${suffix}`)))];
+  return [...levels, ...stacked.flatMap((suffix) => {
+    const names = hrnet.map((task) => `decoders.decoders.${task}.last_layer.${suffix}`);
+    return stack(`decoders.hrnet.last_layer.${suffix}`, names);
+  })];
 }

@@ -25,7 +25,7 @@ export type Adaptation = {
   readonly taskScales?: readonly Tensor[] | undefined;
   /** Mode addition: the norm of the sum of the tasks' outputs. */
   readonly norm?: { readonly w: Tensor; readonly b: Tensor } | undefined;
-  /** Replaces the dropout that is drawn, in tests: [1, ..., in], already divided by the share that is kept. */
+  /** Replaces the drawn dropout, in tests: [1, ..., in], already divided by the share that is kept. */
   readonly dropoutMask?: Tensor | undefined;
 };
 
@@ -36,8 +36,8 @@ export type Site = {
 };
 
 /**
- * A linear layer with its adaptation. A plain or task-agnostic one gives the shared stream only, whatever comes in;
- * one with task branches gives a stream for each task after the shared one.
+ * A linear layer with its adaptation. A plain or task-agnostic one gives the shared stream only, whatever
+ * comes in; one with task branches gives a stream for each task after the shared one.
  */
 export function siteLayer({ w, bias, adaptation }: Site, training: boolean): Layer {
   if (!adaptation) return (x) => linear(firstStream(x), w, bias);
@@ -54,7 +54,7 @@ export function siteLayer({ w, bias, adaptation }: Site, training: boolean): Lay
 
 function droppedInput(adaptation: Adaptation, x: Tensor, training: boolean): Tensor | null {
   const { dropout: rate, dropoutMask, ranks } = adaptation;
-  if (x.shape[0] !== 1 && ranks[0] === 0) return null;    // every branch has an input of its own, which is not dropped
+  if (x.shape[0] !== 1 && ranks[0] === 0) return null;    // every branch has its own, undropped input
   if (dropoutMask) return multiply(firstStream(x), dropoutMask);
   return training && rate > 0 ? dropout(firstStream(x), rate, { training }) : null;
 }

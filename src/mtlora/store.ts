@@ -1,10 +1,10 @@
 import { keyOf, philox, uniform } from '../data/philox.ts';
 import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
 import type { Gradients } from '../autograd/tape.ts';
-import { makeTensor, placed, type Tensor } from '../autograd/tensor.ts';
+import { placed, type Tensor } from '../autograd/tensor.ts';
 import { size } from '../autograd/shape.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { createStorage } from '../gpu/storage.ts';
+import type { Range } from '../gpu/memory.ts';
 import { download, upload } from '../gpu/transfer.ts';
 import { copyInto } from '../ops/elementwise.ts';
 import { BLOCK, FLAGS } from '../ops/optim/arena.ts';
@@ -12,7 +12,7 @@ import type { Init } from './names.ts';
 import { packParameters, type Pack, type Part } from './packing.ts';
 import type { ModelSpec } from './spec.ts';
 
-/** One flat buffer for each thing that the optimizer keeps of the trainable parameters, which start at whole blocks. */
+/** Flat buffers of what the optimizer keeps of the trainable parameters; each starts at a whole block. */
 export type Arena = {
   readonly values: GPUBuffer;
   readonly gradients: GPUBuffer;
@@ -68,14 +68,16 @@ export class ParameterStore {
     return this.#placements.has(name);
   }
 
-  /** Fills every parameter with its start value (section 1.11), each from a stream of its own: order does not matter. */
+  /** Fills every parameter with its start value, each from a stream of its own: order does not matter. */
   initialise(seed: number): void {
     for (const pack of this.packs) {
-      for (const part of pack.parts) this.#writePart(pack, part, initialValues(part.parameter.init, part, seed));
+      for (const part of pack.parts) {
+        this.#writePart(pack, part, initialValues(part.parameter.init, part, seed));
+      }
     }
   }
 
-  /** Overwrites parameters and buffers by name; names that the device does not hold (index, mask) are passed over. */
+  /** Overwrites parameters and buffers by name; what the device does not hold (index, mask) is skipped. */
   load(values: ReadonlyMap<string, HostTensor>): void {
     for (const pack of this.packs) {
       for (const part of pack.parts) {
@@ -93,9 +95,8 @@ export class ParameterStore {
   /** The optimizer's moments by parameter name: only of those that it updates. */
   async readMoments(): Promise<[Map<string, HostTensor>, Map<string, HostTensor>]> {
     const packs = this.packs.filter(({ name }) => this.#updated.has(name));
-    const at = (buffer: GPUBuffer) => ({ name }: Pack) => ({ buffer, offset: 4 * this.#placement(name).at });
-    const [first, second] = this.arena.moments;
-    return [await this.#readFrom(packs, at(first)), await this.#readFrom(packs, at(second))];
+    const [first, second] = this.arena.moments.map((buffer) => this.#inArena(buffer));
+    return [await this.#readFrom(packs, first!), await this.#readFrom(packs, second!)];
   }
 
   loadMoments(moments: readonly [ReadonlyMap<string, HostTensor>, ReadonlyMap<string, HostTensor>]): void {
@@ -112,12 +113,12 @@ export class ParameterStore {
   /** The gradients of the last step by parameter name. */
   async readGradients(): Promise<Map<string, HostTensor>> {
     const packs = this.packs.filter(({ name }) => this.#updated.has(name));
-    return this.#readFrom(packs, ({ name }) => ({ buffer: this.arena.gradients, offset: 4 * this.#placement(name).at }));
+    return this.#readFrom(packs, this.#inArena(this.arena.gradients));
   }
 
   /**
-   * Has the traced program write each parameter's gradient straight to its place in the arena, and flags the blocks
-   * for the optimizer. What got no gradient is skipped by it: neither moved nor decayed.
+   * Has the traced program write each parameter's gradient straight to its place in the arena, and flags the
+   * blocks for the optimizer. What got no gradient is skipped by it: neither moved nor decayed.
    *
    * @param buffer another arena of the same layout, for accumulation
    */
@@ -128,13 +129,14 @@ export class ParameterStore {
       const gradient = pack.trainable ? gradients.get(tensor) : null;
       if (!gradient || pack.dead) continue;
       this.#updated.add(pack.name);
-      flags.fill(pack.decay ? FLAGS.decay : FLAGS.update, at / BLOCK, Math.ceil((at + size(pack.shape)) / BLOCK));
+      const end = Math.ceil((at + size(pack.shape)) / BLOCK);
+      flags.fill(pack.decay ? FLAGS.decay : FLAGS.update, at / BLOCK, end);
       const place = { buffer, offset: 4 * at };
       if (gradient.storage.place === null && !placedAt.has(gradient.storage.id)) {
         gradient.storage.place = place;
         placedAt.add(gradient.storage.id);
       } else {
-        copyInto(gradient, makeTensor(pack.shape, createStorage(`gradient of ${pack.name}`, 4 * size(pack.shape), place)));
+        copyInto(gradient, placed(`gradient of ${pack.name}`, pack.shape, place, false));
       }
     }
     upload(this.#gpu, { buffer: this.arena.flags, offset: 0 }, flags);
@@ -161,14 +163,21 @@ export class ParameterStore {
     return Math.max(end, BLOCK);
   }
 
-  #place(packs: readonly Pack[], where: (pack: Pack, at: number) => { buffer: GPUBuffer; offset: number }, grad: boolean): void {
+  #place(packs: readonly Pack[], where: (pack: Pack, at: number) => Range, grad: boolean): void {
     for (const pack of packs) {
       const at = this.#offsets.get(pack.name) ?? 0;
-      this.#placements.set(pack.name, { pack, at, tensor: placed(pack.name, pack.shape, where(pack, at), grad) });
+      const tensor = placed(pack.name, pack.shape, where(pack, at), grad);
+      this.#placements.set(pack.name, { pack, at, tensor });
     }
   }
 
-  #writePart(pack: Pack, { parameter, at, transposed }: Part, values: Float32Array, buffer?: GPUBuffer): void {
+  #inArena(buffer: GPUBuffer): (pack: Pack) => Range {
+    return ({ name }) => ({ buffer, offset: 4 * this.#placement(name).at });
+  }
+
+  #writePart(
+    pack: Pack, { parameter, at, transposed }: Part, values: Float32Array, buffer?: GPUBuffer,
+  ): void {
     const { shape, name } = parameter;
     if (values.length !== size(shape)) {
       throw new Error(`parameters: "${name}" must be [${shape.join(', ')}], got ${values.length} values`);
@@ -179,9 +188,7 @@ export class ParameterStore {
     upload(this.#gpu, { buffer: start.buffer, offset: start.offset + 4 * at }, laid);
   }
 
-  async #readFrom(
-    packs: readonly Pack[], where: (pack: Pack) => { buffer: GPUBuffer; offset: number },
-  ): Promise<Map<string, HostTensor>> {
+  async #readFrom(packs: readonly Pack[], where: (pack: Pack) => Range): Promise<Map<string, HostTensor>> {
     const ranges = packs.map((pack) => ({ ...where(pack), bytes: 4 * size(pack.shape) }));
     const blobs = await download(this.#gpu, ranges);
     const found = new Map<string, HostTensor>();
@@ -208,21 +215,26 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
 function initialValues(init: Init, { parameter: { name, shape } }: Part, seed: number): Float32Array {
   const values = new Float32Array(size(shape));
   if (init.kind === 'constant') return values.fill(init.value);
-  if (init.kind !== 'uniform' && init.kind !== 'normal') throw new Error(`parameters: "${name}" is computed, not drawn`);
+  if (init.kind !== 'uniform' && init.kind !== 'normal') {
+    throw new Error(`parameters: "${name}" is computed, not drawn`);
+  }
   const stream = hash(name);
-  for (let i = 0; i < values.length; i += 4) values.set(draw4(init, i / 4, stream, seed).slice(0, values.length - i), i);
+  for (let i = 0; i < values.length; i += 4) {
+    values.set(draw4(init, i / 4, stream, seed).slice(0, values.length - i), i);
+  }
   return values;
 }
 
 type Random = Extract<Init, { kind: 'uniform' | 'normal' }>;
 
-/** Four values at once, as many as the generator gives; normals by Box and Muller, drawn again beyond the cut. */
+/** Four values at once, as the generator gives; normals by Box and Muller, drawn again beyond the cut. */
 function draw4(init: Random, counter: number, stream: number, seed: number): number[] {
   for (let attempt = 0; ; attempt++) {
-    const words = philox([counter, attempt, stream, 0x1417], keyOf(seed)).map(uniform) as [number, number, number, number];
+    const words = philox([counter, attempt, stream, 0x1417], keyOf(seed)).map(uniform);
     if (init.kind === 'uniform') return words.map((u) => init.bound * (2 * u - 1));
     const normals = [0, 2].flatMap((k) => {
-      const [radius, angle] = [Math.sqrt(-2 * Math.log(1 - words[k]!)), 2 * Math.PI * words[k + 1]!];
+      const radius = Math.sqrt(-2 * Math.log(1 - words[k]!));
+      const angle = 2 * Math.PI * words[k + 1]!;
       return [radius * Math.cos(angle) * init.std, radius * Math.sin(angle) * init.std];
     });
     if (normals.every((value) => Math.abs(value) <= init.cut)) return normals;

@@ -7,7 +7,7 @@ import { windowAttention } from '../ops/window_attention.ts';
 import { scope } from '../gpu/program.ts';
 import type { Tensor } from '../autograd/tensor.ts';
 
-/** A linear layer over the last axis: [G, ..., in] to [G', ..., out]. It decides how many streams come out. */
+/** A linear layer of the last axis: [G, ..., in] to [G', ..., out]. It decides how many streams come out. */
 export type Layer = (x: Tensor) => Tensor;
 
 export type Norm = { readonly w: Tensor; readonly b: Tensor };
@@ -33,15 +33,16 @@ export type Block = {
 
 export type Mode = {
   readonly training: boolean;
-  /** Masks [G, B] of the two residual branches instead of drawn ones, already divided by the share that is kept. */
+  /** Masks [G, B] of the two residual branches instead of drawn ones, already divided by the kept share. */
   readonly dropPathMasks?: readonly [Tensor, Tensor];
 };
 
 /**
  * x₁ = x + proj(attention(norm1(x))), y = x₁ + fc2(gelu(fc1(norm2(x₁)))), each branch under stochastic depth.
  *
- * Streams: `x` is one; as many come out as the layers make. Every stream's first residual is `x`. Where only the MLP
- * makes streams, those have no second residual, as in the release; where it makes none, those of proj end here.
+ * Streams: `x` is one; as many come out as the layers make. Every stream's first residual is `x`. Where only
+ * the MLP makes streams, those have no second residual, as in the release; where it makes none, those of proj
+ * end here.
  *
  * @param x [1, B, H, W, C]
  * @returns [G, B, H, W, C]

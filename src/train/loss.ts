@@ -21,7 +21,9 @@ export function labelShape(task: Task, batch: number, size: number): number[] {
 }
 
 /** Lasting tensors that a batch's labels are written to before each step. */
-export function labelTensors(gpu: Gpu, tasks: readonly Task[], batch: number, size: number): Map<Task, Tensor> {
+export function labelTensors(
+  gpu: Gpu, tasks: readonly Task[], batch: number, size: number,
+): Map<Task, Tensor> {
   return new Map(tasks.map((task) => [task, lasting(gpu, `labels ${task}`, labelShape(task, batch, size))]));
 }
 
@@ -42,7 +44,8 @@ export type Losses = { readonly total: Tensor; readonly tasks: ReadonlyMap<Task,
 /** Each task's loss and their weighted sum, in the order of the tasks. */
 export function multiTaskLoss(logits: ReadonlyMap<Task, Tensor>, labels: ReadonlyMap<Task, Tensor>): Losses {
   return scope('losses', () => {
-    const tasks = new Map([...logits].map(([task, output]) => [task, taskLoss(task, output, labels.get(task)!)] as const));
+    const tasks = new Map([...logits].map(([task, output]) =>
+      [task, taskLoss(task, output, labels.get(task)!)] as const));
     const weights = [...tasks.keys()].map((task) => LOSS_WEIGHTS[task]);
     return { tasks, total: weightedTotal([...tasks.values()], weights) };
   });

@@ -37,25 +37,29 @@ export function optimizerStep(gpu: Gpu, arena: Arena, skipped: Tensor, config: C
 }
 
 /** AdamW's bias corrections at update `t`, counted from 1: what `live` carries. */
-export function biasCorrections({ OPTIMIZER: { BETAS } }: Config['TRAIN'], t: number): { correction1: number; correction2: number } {
+export function biasCorrections(
+  { OPTIMIZER: { BETAS } }: Config['TRAIN'], t: number,
+): { correction1: number; correction2: number } {
   return { correction1: 1 - BETAS[0]! ** t, correction2: 1 - BETAS[1]! ** t };
 }
 
 function rangesOf({ limits }: Gpu, { values, gradients, moments, flags, floats }: Arena): Range[] {
   // flags, one for each block, must start at an offset that the device can bind at: whole groups of blocks
   const blocksAtOnce = 64;
-  const most = Math.floor(limits.maxStorageBufferBindingSize / 4 / (BLOCK * blocksAtOnce)) * BLOCK * blocksAtOnce;
+  const group = BLOCK * blocksAtOnce;
+  const most = Math.floor(limits.maxStorageBufferBindingSize / 4 / group) * group;
   const ranges: Range[] = [];
   for (let at = 0; at < floats; at += most) {
     const count = Math.min(most, floats - at);
     const view = (name: string, buffer: GPUBuffer): Tensor =>
       makeTensor([count], createStorage(name, 4 * count, { buffer, offset: 4 * at }));
     const flagCount = count / BLOCK;
+    const flagRange = { buffer: flags, offset: 4 * at / BLOCK };
+    const flagStorage = createStorage('optimizer flags', 4 * flagCount, flagRange);
     ranges.push({
       values: view('parameters', values), grads: view('gradients', gradients),
       expAvg: view('first moments', moments[0]), expAvgSq: view('second moments', moments[1]),
-      flags: makeTensor([flagCount],
-        createStorage('optimizer flags', 4 * flagCount, { buffer: flags, offset: 4 * at / BLOCK }), false, 'u32'),
+      flags: makeTensor([flagCount], flagStorage, false, 'u32'),
     });
   }
   return ranges;

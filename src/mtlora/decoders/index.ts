@@ -15,7 +15,7 @@ type HeadFunction = (features: readonly Tensor[], params: Params, mode: Mode) =>
 const SINGLE_HEADS: Partial<Record<Head, HeadFunction>> = {};
 
 /**
- * Each task's head on its streams of all stages. A stage that makes no task streams gives every task its shared one.
+ * Each task's head on its streams of all stages; a stage without task streams gives all tasks its shared one.
  *
  * @returns of each task [B, h, w, n] at the size of the first feature map, in the order of the tasks
  */
@@ -25,7 +25,8 @@ export function decode(store: ParameterStore, stages: readonly StageOutput[], mo
   const found = new Map<Task, Tensor>();
   const together = tasks.flatMap(({ head }, t) => head === 'hrnet' ? [t] : []);
   if (together.length > 0) {
-    const outputs = scope('hrnet', () => runHrnet(store, pick(features, together, tasks.length), together, mode));
+    const picked = scope('hrnet', () => pick(features, together, tasks.length));
+    const outputs = scope('hrnet', () => runHrnet(store, picked, together, mode));
     together.forEach((t, i) => found.set(tasks[t]!.name, outputs[i]!));
   }
   tasks.forEach(({ name, head }, t) => {
@@ -36,7 +37,8 @@ export function decode(store: ParameterStore, stages: readonly StageOutput[], mo
       const one = slice(x, 0, t, 1);
       return reshape(one, one.shape.slice(1));
     });
-    found.set(name, scope(`${head} ${name}`, () => run(own, paramsBelow(store, `decoders.decoders.${name}.`), mode)));
+    const params = paramsBelow(store, `decoders.decoders.${name}.`);
+    found.set(name, scope(`${head} ${name}`, () => run(own, params, mode)));
   });
   return new Map(tasks.map(({ name }) => [name, found.get(name)!]));
 }
@@ -53,7 +55,9 @@ function narrow(store: ParameterStore, stages: readonly StageOutput[]): Tensor[]
     : downsample(features.map(spread), params));
 }
 
-function runHrnet(store: ParameterStore, features: readonly Tensor[], tasks: readonly number[], mode: Mode): Tensor[] {
+function runHrnet(
+  store: ParameterStore, features: readonly Tensor[], tasks: readonly number[], mode: Mode,
+): Tensor[] {
   const last = tasks.map((t) => {
     const name = `decoders.decoders.${store.spec.tasks[t]!.name}.last_layer.3`;
     return { weight: store.tensor(`${name}.weight`), bias: store.tensor(`${name}.bias`) };

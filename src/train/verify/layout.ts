@@ -5,7 +5,8 @@ export function channelsFirst(values: Float32Array, shape: readonly number[]): F
   const out = new Float32Array(values.length);
   for (let b = 0; b < batch; b++) {
     for (let p = 0; p < area; p++) {
-      for (let c = 0; c < channels; c++) out[(b * channels + c) * area + p] = values[(b * area + p) * channels + c]!;
+      const from = (b * area + p) * channels;
+      for (let c = 0; c < channels; c++) out[(b * channels + c) * area + p] = values[from + c]!;
     }
   }
   return out;
@@ -18,14 +19,17 @@ export function channelsLast(values: Float32Array, shape: readonly number[]): Fl
   const out = new Float32Array(values.length);
   for (let b = 0; b < batch; b++) {
     for (let c = 0; c < channels; c++) {
-      for (let p = 0; p < area; p++) out[(b * area + p) * channels + c] = values[(b * channels + c) * area + p]!;
+      const from = (b * channels + c) * area;
+      for (let p = 0; p < area; p++) out[(b * area + p) * channels + c] = values[from + p]!;
     }
   }
   return out;
 }
 
 /** `[:, :, 1::k, 0::k]` of an NCHW tensor: what the files call `#subK`. */
-export function everyPixel(values: Float32Array, [b, c, h, w]: readonly [number, number, number, number], k: number): Float32Array {
+export function everyPixel(
+  values: Float32Array, [b, c, h, w]: readonly [number, number, number, number], k: number,
+): Float32Array {
   const some: number[] = [];
   for (let plane = 0; plane < b * c; plane++) {
     for (let y = 1; y < h; y += k) {

@@ -34,7 +34,7 @@ type Tensors = ReadonlyMap<string, HostTensor>;
 
 const BOUNDS = { output: 3e-5, gradient: 1e-3, loss: 1e-5, gradNorm: 1e-4 };
 
-/** Rebuilds a model of `fixtures/model-tiny`, and holds outputs, losses, gradients and three updates to the golden ones. */
+/** Holds a model of `fixtures/model-tiny`: its outputs, losses, gradients and updates to the golden ones. */
 export async function verifyModel(gpu: Gpu, folder: string, name: string): Promise<Check[]> {
   const path = (suffix: string): string => join(folder, `${name}.${suffix}`);
   const golden = JSON.parse(readFileSync(path('json'), 'utf8')) as ModelCase;
@@ -64,7 +64,8 @@ function configOf({ cfg, tasks, database, batch, name }: ModelCase): Config {
 }
 
 function trainableNames({ packs }: ParameterStore): string[] {
-  return packs.filter(({ trainable }) => trainable).flatMap(({ parts }) => parts.map(({ parameter }) => parameter.name)).sort();
+  return packs.filter(({ trainable }) => trainable)
+    .flatMap(({ parts }) => parts.map(({ parameter }) => parameter.name)).sort();
 }
 
 async function checkForward(
@@ -81,7 +82,8 @@ async function checkForward(
       });
       for (const [task, tensor] of heads) kept.push({ name: `eval.decoder.${task}`, tensor, nchw: true });
     }
-    for (const [task, tensor] of logits) kept.push({ name: `${training ? 'train' : 'eval'}.out.${task}`, tensor, nchw: true });
+    const mode = training ? 'train' : 'eval';
+    for (const [task, tensor] of logits) kept.push({ name: `${mode}.out.${task}`, tensor, nchw: true });
     return kept.map(({ tensor }) => tensor);
   });
   release(gpu, image);
@@ -99,15 +101,20 @@ async function checkForward(
     return golden.tasks.filter((task) => io.has(`${name}.${task}`)).map((task) => {
       const t = golden.tasks.indexOf(task);
       const want = toFloat32(io.get(`${name}.${task}`)!);
-      return compare(`${golden.name} ${name}.${task}`, value.subarray(t * each, (t + 1) * each), want, BOUNDS.output);
+      const own = value.subarray(t * each, (t + 1) * each);
+      return compare(`${golden.name} ${name}.${task}`, own, want, BOUNDS.output);
     });
   });
 }
 
-type Steps = { golden: ModelCase; config: Config; io: Tensors; state: Tensors; path: (suffix: string) => string };
+type Steps = {
+  golden: ModelCase; config: Config; io: Tensors; state: Tensors; path: (suffix: string) => string;
+};
 
-async function checkSteps(gpu: Gpu, store: ParameterStore, { golden, config, io, state, path }: Steps): Promise<Check[]> {
-  store.load(state);                                        // the forward in train mode moved the running statistics
+async function checkSteps(
+  gpu: Gpu, store: ParameterStore, { golden, config, io, state, path }: Steps,
+): Promise<Check[]> {
+  store.load(state);                              // the forward in train mode moved the running statistics
   const step = await compileTrainStep(gpu, store, config, golden.batch);
   const batch = {
     image: toFloat32(io.get('in.image')!),
@@ -120,11 +127,15 @@ async function checkSteps(gpu: Gpu, store: ParameterStore, { golden, config, io,
     const report = await step.report();
     const want = golden.loss[k]!;
     for (const [task, loss] of report.tasks) {
-      checks.push(compareNumber(`${golden.name} step ${k} loss ${task}`, loss, Number(want[task]), BOUNDS.loss * (k + 1) ** 2));
+      const label = `${golden.name} step ${k} loss ${task}`;
+      checks.push(compareNumber(label, loss, Number(want[task]), BOUNDS.loss * (k + 1) ** 2));
     }
     checks.push(compareNumber(`${golden.name} step ${k} gradient norm`, report.gradNorm, golden.gradNorm[k]!,
       BOUNDS.gradNorm * 100 ** Math.min(k, 1)));
-    if (k === 0) checks.push(...checkGradients(golden, await store.readGradients(), readSafetensors(path('grads.safetensors')).tensors));
+    if (k === 0) {
+      const gradients = readSafetensors(path('grads.safetensors')).tensors;
+      checks.push(...checkGradients(golden, await store.readGradients(), gradients));
+    }
     if (existsSync(path(`step${k + 1}.safetensors`))) {
       const after = readSafetensors(path(`step${k + 1}.safetensors`)).tensors;
       checks.push(...checkParameters(golden, await store.read(), after, k + 1));
@@ -144,16 +155,18 @@ function checkGradients(golden: ModelCase, got: Tensors, want: Tensors): Check[]
       const [mine, theirs] = [toFloat32(got.get(name)!), toFloat32(want.get(name)!)];
       const label = `${golden.name} grad.${name}`;
       if (!zero.has(name)) return compare(label, mine, theirs, BOUNDS.gradient);
-      return compareElements(label, mine, new Float32Array(mine.length), { bound: 1e-5 * largest, share: 1, limit: 1e-5 * largest });
+      const bound = 1e-5 * largest;
+      return compareElements(label, mine, new Float32Array(mine.length), { bound, share: 1, limit: bound });
     }),
   ];
 }
 
-// AdamW's first steps are sign-like: an element whose gradient is noise may differ by up to twice the rates so far
+// AdamW's first steps are sign-like: an element whose gradient is noise may differ by twice the rates so far
 function checkParameters(golden: ModelCase, got: Tensors, want: Tensors, steps: number): Check[] {
   const zero = new Set(golden.zeroGradByTheory);
   const moved = golden.lrUsed.slice(0, steps).reduce((a, b) => a + b, 0);
-  return [...want].filter(([name]) => !zero.has(name) && !name.endsWith('num_batches_tracked')).map(([name, tensor]) => {
+  const compared = [...want].filter(([name]) => !zero.has(name) && !name.endsWith('num_batches_tracked'));
+  return compared.map(([name, tensor]) => {
     const label = `${golden.name} step${steps}.${name}`;
     const mine = got.get(name);
     if (!mine) return compareList(label, [], [name]);

@@ -16,7 +16,8 @@ export type Check = {
 /** A tensor by relative L2 error. */
 export function compare(name: string, got: ArrayLike<number>, want: ArrayLike<number>, bound: number): Check {
   if (got.length !== want.length) {
-    return { name, maxAbs: Infinity, error: Infinity, bound, pass: false, rule: `got ${got.length} values, want ${want.length}` };
+    const rule = `got ${got.length} values, want ${want.length}`;
+    return { name, maxAbs: Infinity, error: Infinity, bound, pass: false, rule };
   }
   const error = relL2(got, want);
   return { name, maxAbs: maxDifference(got, want), error, bound, pass: error <= bound };
@@ -30,20 +31,25 @@ export function compareNumber(name: string, got: number, want: number, bound: nu
 
 /** A tensor element by element: `share` of all within `bound`, and none beyond `limit`. */
 export function compareElements(
-  name: string, got: ArrayLike<number>, want: ArrayLike<number>, { bound, share, limit }: Record<'bound' | 'share' | 'limit', number>,
+  name: string, got: ArrayLike<number>, want: ArrayLike<number>,
+  { bound, share, limit }: Record<'bound' | 'share' | 'limit', number>,
 ): Check {
   let within = 0;
   for (let i = 0; i < want.length; i++) if (Math.abs(got[i]! - want[i]!) <= bound) within += 1;
   const maxAbs = maxDifference(got, want);
-  const rule = `${(100 * within / want.length).toFixed(2)} % within ${bound.toExponential(1)}, largest ${maxAbs.toExponential(1)}`;
-  return { name, maxAbs, error: maxAbs, bound: limit, pass: got.length === want.length && within >= share * want.length && maxAbs <= limit, rule };
+  const rule = `${(100 * within / want.length).toFixed(2)} % within ${bound.toExponential(1)}, `
+    + `largest ${maxAbs.toExponential(1)}`;
+  const pass = got.length === want.length && within >= share * want.length && maxAbs <= limit;
+  return { name, maxAbs, error: maxAbs, bound: limit, pass, rule };
 }
 
 /** Equal lists, such as names. */
 export function compareList(name: string, got: readonly unknown[], want: readonly unknown[]): Check {
   const differs = want.length !== got.length || want.some((value, i) => value !== got[i]);
   const first = want.findIndex((value, i) => value !== got[i]);
-  const rule = differs ? `differs at ${first}: got ${String(got[first])}, want ${String(want[first])}` : `${want.length} equal`;
+  const rule = differs
+    ? `differs at ${first}: got ${String(got[first])}, want ${String(want[first])}`
+    : `${want.length} equal`;
   return { name, maxAbs: Number(differs), error: Number(differs), bound: 0, pass: !differs, rule };
 }
 
