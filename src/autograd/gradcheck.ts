@@ -19,6 +19,8 @@ export type GradcheckOptions = {
   /** Step of the central difference of the f64 definition. */
   readonly epsilon?: number;
   readonly seed?: number;
+  /** Runs around the tracing of forward and backward, to set what ops look at while they trace. */
+  readonly around?: <T>(body: () => T) => T;
 };
 
 /**
@@ -43,7 +45,7 @@ export async function gradcheck(
   const upstream = want.map((y) => Float32Array.from(y, () => random()));
   const seeds = upstream.map((values, i) => lasting(gpu, `upstream ${i}`, [values.length], values));
   try {
-    const { outputs, gradients } = await run(gpu, op, inputs, seeds);
+    const { outputs, gradients } = await run(gpu, op, inputs, seeds, options.around ?? ((body) => body()));
     outputs.forEach((got, i) => expectClose(`output ${i}`, got, want[i]!, tolerance));
     const loss = (values: Float64Array[]): number =>
       list(definition(...values)).reduce((sum, y, i) => sum + dot(y, upstream[i]!), 0);
@@ -67,12 +69,14 @@ export async function gradcheck(
   }
 }
 
-async function run(gpu: Gpu, op: Op, inputs: readonly Tensor[], seeds: readonly Tensor[]): Promise<{
+async function run(
+  gpu: Gpu, op: Op, inputs: readonly Tensor[], seeds: readonly Tensor[], around: <T>(body: () => T) => T,
+): Promise<{
   outputs: Float32Array[]; gradients: (Float32Array | null)[];
 }> {
   let present: boolean[] = [];
   let count = 0;
-  const read = await evaluate(gpu, () => {
+  const read = await evaluate(gpu, () => around(() => {
     const outputs = list(op(...inputs));
     count = outputs.length;
     const differentiable = outputs.map((y, i) => [y, seeds[i] ?? empty(y.shape)] as const).filter(([y]) => y.requiresGrad);
@@ -80,7 +84,7 @@ async function run(gpu: Gpu, op: Op, inputs: readonly Tensor[], seeds: readonly 
     const gradients = inputs.map((x) => found.get(x));
     present = gradients.map((g) => g !== null);
     return [...outputs, ...gradients.filter((g) => g !== null)];
-  });
+  }));
   const rest = read.slice(count);
   return { outputs: read.slice(0, count), gradients: present.map((there) => there ? rest.shift()! : null) };
 }

@@ -2,7 +2,9 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
+import { kernelForm } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
+import { tileMatmul } from './matmul_tile.ts';
 
 /** A matrix, or a batch of them, inside a tensor: element strides and an offset. */
 export type Matrix = {
@@ -34,6 +36,9 @@ export type Gemm = {
 
 const TILE = 4;
 
+// below this a workgroup tile is mostly empty
+const TILE_WORTH = 16 ** 3;
+
 /** Dispatches y = scale · a b (+ bias) (+ y), batched, with any strides; the form that suits the device and the shape. */
 export function gemm(job: Gemm): void {
   const { gpu } = tracing('matmul');
@@ -44,19 +49,24 @@ export function gemm(job: Gemm): void {
     m, n, k, batch, y_at: y.at ?? 0, y_batch: y.batch ?? 0, y_row: y.row,
     bias_batch: job.biasBatch ?? 0, scale, accumulate: Number(accumulate),
   };
-  const panel = panelLaunch(gpu, job);
+  const form = kernelForm(gpu);
+  const panel = form === 'panel' ? panelLaunch(gpu, job) : null;
   if (panel) {
     dispatch('matmul_panel/forward', buffers, { ...panel, flops, params: { ...common, ...panel.params } });
     return;
   }
-  dispatch('matmul/forward', { bias: a.tensor, ...buffers }, {
-    threads: batch * Math.ceil(m / TILE) * Math.ceil(n / TILE), flops,
-    params: {
-      ...common, has_bias: Number(bias !== null),
-      a_at: a.at ?? 0, a_batch: a.batch ?? 0, a_row: a.row, a_col: a.col,
-      b_at: b.at ?? 0, b_batch: b.batch ?? 0, b_row: b.row, b_col: b.col,
-    },
-  });
+  const strides = {
+    ...common, has_bias: Number(bias !== null),
+    a_at: a.at ?? 0, a_batch: a.batch ?? 0, a_row: a.row, a_col: a.col,
+    b_at: b.at ?? 0, b_batch: b.batch ?? 0, b_row: b.row, b_col: b.col,
+  };
+  const bound = { bias: a.tensor, ...buffers };            // a kernel without bias still binds something there
+  if (form === 'tile' && m * n * k >= TILE_WORTH) {
+    tileMatmul(job, bound, strides);
+    return;
+  }
+  const threads = batch * Math.ceil(m / TILE) * Math.ceil(n / TILE);
+  dispatch('matmul/forward', bound, { threads, flops, params: strides });
 }
 
 /**

@@ -9,9 +9,8 @@ type PanelLaunch = Launch & { params: Record<string, number> };
 const WORKGROUPS = 16;                   // enough to share among a machine's cores, few enough to fill panels rarely
 const MIN_ROWS = 32;
 
-/** The panel form of a matmul, where the device is one whose compiler likes it and the shape is worth it; else null. */
+/** The panel form of a matmul, where the shape is worth it; else null. */
 export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch | null {
-  if (gpu.deviceClass !== 'software' || !gpu.features.has('subgroups') || gpu.subgroupSize !== 8) return null;
   const { a, b, y, m, n, k, batch = 1 } = job;
   if (m * n * k < 32 * 32 * 32 || n < 4) return null;
   const lanes = gpu.subgroupSize;

@@ -4,6 +4,7 @@ import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { branchTable, lowRankBackward, projectDown, sumStreams, type Job } from './mtlora_branches.ts';
 import { biasGradient, gemm, forms } from './matmul.ts';
+import { kernelForm } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
 
 export type MtloraWeights = {
@@ -25,6 +26,9 @@ export type MtloraOptions = {
   /** Whether a task's output includes the shared update (mode `matrixv2`); default no (mode `matrix`, the paper). */
   readonly tasksIncludeShared?: boolean;
 };
+
+// BM and BN of kernels/mtlora_tile.wgsl
+const TILE_SIDE = 64;
 
 /**
  * The adapted linear layer (eq. 1 and 2 of the paper): y₀ = x₀Wᵀ + b + s₀(v A₀ᵀ)B₀ᵀ and, for each task with a branch,
@@ -78,7 +82,8 @@ function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor,
   const ranks = branches.map((branch) => branch.rank);
   const flops = 2 * m * n * (k + rank);
   const base = { ...forms(m, n, k).forward(x, w, y), bias };
-  const panel = panelLaunch(gpu, base, { ranks, tasksIncludeShared });
+  const form = kernelForm(gpu);
+  const panel = form === 'panel' ? panelLaunch(gpu, base, { ranks, tasksIncludeShared }) : null;
   if (panel) {
     dispatch('mtlora_panel/forward', { a: x, b: w, y, ...(bias ? { bias } : {}), p, bt }, {
       ...panel, flops,
@@ -90,11 +95,15 @@ function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor,
     return;
   }
   const offsets = constantTable(gpu, [...branches.map((branch) => branch.at), rank]);
-  dispatch('mtlora_linear/forward', { x, w, bias: bias ?? w, p, bt, offsets, y }, {
-    threads: Math.ceil(m / 4) * Math.ceil(n / 4), flops,
-    params: {
-      m, n, k, rank, streams: branches.length, has_bias: Number(bias !== null), include_shared: Number(tasksIncludeShared),
-    },
-  });
+  const buffers = { x, w, bias: bias ?? w, p, bt, offsets, y };
+  const params = {
+    m, n, k, rank, streams: branches.length,
+    has_bias: Number(bias !== null), include_shared: Number(tasksIncludeShared),
+  };
+  if (form === 'tile') {
+    const workgroups = Math.ceil(m / TILE_SIDE) * Math.ceil(n / TILE_SIDE);
+    dispatch('mtlora_tile/forward', buffers, { workgroups, flops, params });
+  } else {
+    dispatch('mtlora_linear/forward', buffers, { threads: Math.ceil(m / 4) * Math.ceil(n / 4), flops, params });
+  }
 }
-

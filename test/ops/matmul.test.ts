@@ -4,19 +4,9 @@ import { evaluate } from '../../src/autograd/run.ts';
 import { empty, lasting, release } from '../../src/autograd/tensor.ts';
 import { gemm, linear, type Gemm } from '../../src/ops/matmul.ts';
 import { useGpu } from '../support/gpu.ts';
+import { linearDefinition } from '../support/linear.ts';
 
 const gpu = useGpu();
-
-/** y[g, m, n] = Σ_k x[g, m, k] w[g, n, k] + b[g, n] in f64. */
-function definition(m: number, n: number, k: number, batch = 1) {
-  return (x: Float64Array, w: Float64Array, b?: Float64Array): Float64Array =>
-    Float64Array.from({ length: batch * m * n }, (_, i) => {
-      const [g, row, column] = [Math.floor(i / (m * n)), Math.floor(i / n) % m, i % n];
-      let sum = b ? b[g * n + column]! : 0;
-      for (let j = 0; j < k; j++) sum += x[(g * m + row) * k + j]! * w[(g * n + column) * k + j]!;
-      return sum;
-    });
-}
 
 const SHAPES = [
   [1, 1, 1], [7, 3, 5], [49, 21, 96], [65, 97, 33], [50, 96, 100], [64, 288, 96], [33, 80, 384], [130, 4, 260], [37, 64, 36],
@@ -24,14 +14,14 @@ const SHAPES = [
 
 for (const [m, n, k] of SHAPES) {
   test(`linear() agrees with its definition and its derivatives at ${m} x ${k} -> ${n}`, () =>
-    gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), definition(m, n, k), [[m, k], [n, k], [n]]));
+    gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(m, n, k), [[m, k], [n, k], [n]]));
 }
 
 test('linear() takes a batch of weights, without bias', () =>
-  gradcheck(gpu(), (x, w) => linear(x!, w!, null), definition(40, 72, 48, 3), [[3, 40, 48], [3, 72, 48]]));
+  gradcheck(gpu(), (x, w) => linear(x!, w!, null), linearDefinition(40, 72, 48, 3), [[3, 40, 48], [3, 72, 48]]));
 
 test('linear() takes a batch of weights, with bias', () =>
-  gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), definition(5, 7, 3, 2), [[2, 5, 3], [2, 7, 3], [2, 7]]));
+  gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(5, 7, 3, 2), [[2, 5, 3], [2, 7, 3], [2, 7]]));
 
 test('linear() gives no gradient to a frozen weight and launches nothing for it', async () => {
   const frozen = lasting(gpu(), 'w', [8, 4]);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { gradcheck } from '../../src/autograd/gradcheck.ts';
+import { withKernelForm, type KernelForm } from '../../src/ops/kernel_form.ts';
 import { mtloraLinear, type MtloraOptions } from '../../src/ops/mtlora_linear.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -38,6 +39,9 @@ function definition({ ranks, scales, m, n, k, own, dropped, bias, tasksIncludeSh
   };
 }
 
+// the form of this device, and those of others where they have something to do
+const formsOf = ({ m }: Case): KernelForm[] => m > 32 ? ['panel', 'tile'] : ['plain', 'tile'];
+
 const CASES: Case[] = [
   { name: 'shared branch only', ranks: [3], scales: [2], m: 7, n: 5, k: 4, own: false, dropped: false, bias: true },
   { name: 'shared branch at Swin width', ranks: [16], scales: [4], m: 49, n: 96, k: 96, own: false, dropped: false, bias: true },
@@ -57,8 +61,8 @@ const CASES: Case[] = [
   },
 ];
 
-for (const each of CASES) {
-  test(`mtloraLinear() agrees with its definition and its derivatives: ${each.name}`, () => {
+for (const each of CASES) for (const form of formsOf(each)) {
+  test(`mtloraLinear() by ${form}s agrees with its definition and its derivatives: ${each.name}`, () => {
     const { ranks, m, n, k, own, dropped, bias } = each;
     const rank = ranks.reduce((a, b) => a + b);
     const shapes = [
@@ -67,7 +71,7 @@ for (const each of CASES) {
     return gradcheck(gpu(), (x, w, a, bt, ...rest) => {
       const v = dropped ? rest.shift()! : null;
       return mtloraLinear(x!, v, { w: w!, a: a!, bt: bt!, bias: bias ? rest.shift()! : null }, each);
-    }, definition(each), shapes);
+    }, definition(each), shapes, { around: (body) => withKernelForm(form, body) });
   });
 }
 
