@@ -1,0 +1,68 @@
+// The command line: the one place that prints and sets exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { createLogUpdate } from 'log-update';
+import { Exit, type Register, type Terminal } from './train/commands/command.ts';
+import { register as devices } from './train/commands/devices.ts';
+import { register as params } from './train/commands/params.ts';
+import { register as synth } from './train/commands/synth.ts';
+
+const COMMANDS: readonly Register[] = [synth, params, devices];
+
+const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
+
+function openTerminal(args: readonly string[]): Terminal {
+  const interactive = process.stdout.isTTY === true;
+  const bottom = interactive ? createLogUpdate(process.stdout, { showCursor: true }) : null;
+  let shown: string | null = null;
+  const status = (line: string | null): void => {
+    shown = line;
+    if (line === null) bottom?.clear();
+    else bottom?.(line);
+  };
+  return {
+    interactive, args, status,
+    say(line) {
+      const below = shown;
+      status(null);
+      process.stdout.write(`${line}\n`);
+      if (below !== null) status(below);
+    },
+    interruption() {
+      const controller = new AbortController();
+      for (const name of ['SIGINT', 'SIGTERM'] as const) {
+        process.on(name, () => {
+          if (controller.signal.aborted) process.exit(EXIT.interrupted);
+          controller.abort(name);
+        });
+      }
+      return controller.signal;
+    },
+  };
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return String(version);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const terminal = openTerminal(args);
+  const program = new Command('mtlora-train')
+    .description('Multi-task low-rank adaptation of Swin transformers, on any GPU')
+    .version(version())
+    .exitOverride();
+  for (const register of COMMANDS) register(program, terminal);
+  for (const command of program.commands) command.exitOverride();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    terminal.status(null);
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+    process.stderr.write(`${(error as Error).message}\n`);
+    return error instanceof Exit ? error.exitCode : EXIT.failed;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
