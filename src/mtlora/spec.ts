@@ -124,8 +124,13 @@ export function adapterAt(spec: ModelSpec, stage: number, block: number, site: S
   const agnostic = site === 'qkv' || site === 'reduction' || rank === 0 || !isSpecialized(spec, stage, block);
   const tasks = agnostic ? [] : spec.tasks.map(({ name }) =>
     ({ task: name, rank: taskRank[name]!, scale: taskScale[name]! }));
-  const mode = lora.mode === 'lora_only' || tasks.length === 0 ? 'matrix' : lora.mode;
+  const mode = layerMode(lora.mode, tasks.length);
   return { mode, rank, scale, dropout, trainableScale: lora.trainableScale, tasks };
+}
+
+/** The mode that a layer runs in: without task branches it has a plain shared pair, whatever the model's mode. */
+export function layerMode(mode: SharedMode, tasks: number): Adapter['mode'] {
+  return mode === 'lora_only' || tasks === 0 ? 'matrix' : mode;
 }
 
 /** Widths of a layer: [out, in]. */

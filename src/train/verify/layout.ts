@@ -1,3 +1,50 @@
+import type { Shape } from '../../autograd/shape.ts';
+
+/** How the elements of a tensor in a file, of the file's `shape`, lie on the device. */
+export type Layout = {
+  readonly toDevice: (values: Float32Array, shape: Shape) => Float32Array;
+  readonly toFile: (values: Float32Array, shape: Shape) => Float32Array;
+};
+
+export const PLAIN: Layout = { toDevice: (values) => values, toFile: (values) => values };
+
+/** [out, r] lies as [r, out]. */
+export const TRANSPOSED: Layout = {
+  toDevice: (values, [rows, columns]) => transpose(values, rows!, columns!),
+  toFile: (values, [rows, columns]) => transpose(values, columns!, rows!),
+};
+
+/** [B, C, H, W] lies as [B, H, W, C]. */
+export const CHANNELS_LAST: Layout = {
+  toDevice: channelsLast,
+  toFile: (values, [b, c, h, w]) => channelsFirst(values, [b!, h!, w!, c!]),
+};
+
+/** Row `i` of the last axis lies at row `places[i]`. */
+export function rowsAt(places: readonly number[]): Layout {
+  const move = (values: Float32Array, { width, to }: { width: number; to: boolean }): Float32Array => {
+    const out = new Float32Array(values.length);
+    places.forEach((place, i) => {
+      const [from, into] = to ? [i, place] : [place, i];
+      out.set(values.subarray(from * width, (from + 1) * width), into * width);
+    });
+    return out;
+  };
+  return {
+    toDevice: (values, shape) => move(values, { width: shape.at(-1)!, to: true }),
+    toFile: (values, shape) => move(values, { width: shape.at(-1)!, to: false }),
+  };
+}
+
+/** Rows × columns to columns × rows. */
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const turned = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c]!;
+  }
+  return turned;
+}
+
 /** [B, H, W, C] as [B, C, H, W], the layout of the PyTorch world. */
 export function channelsFirst(values: Float32Array, shape: readonly number[]): Float32Array {
   const [batch, height, width, channels] = shape as [number, number, number, number];
@@ -5,8 +52,9 @@ export function channelsFirst(values: Float32Array, shape: readonly number[]): F
   const out = new Float32Array(values.length);
   for (let b = 0; b < batch; b++) {
     for (let p = 0; p < area; p++) {
-      const from = (b * area + p) * channels;
-      for (let c = 0; c < channels; c++) out[(b * channels + c) * area + p] = values[from + c]!;
+      for (let c = 0; c < channels; c++) {
+        out[(b * channels + c) * area + p] = values[(b * area + p) * channels + c]!;
+      }
     }
   }
   return out;
@@ -19,17 +67,18 @@ export function channelsLast(values: Float32Array, shape: readonly number[]): Fl
   const out = new Float32Array(values.length);
   for (let b = 0; b < batch; b++) {
     for (let c = 0; c < channels; c++) {
-      const from = (b * channels + c) * area;
-      for (let p = 0; p < area; p++) out[(b * area + p) * channels + c] = values[from + p]!;
+      for (let p = 0; p < area; p++) {
+        out[(b * area + p) * channels + c] = values[(b * channels + c) * area + p]!;
+      }
     }
   }
   return out;
 }
 
+type Image = readonly [number, number, number, number];
+
 /** `[:, :, 1::k, 0::k]` of an NCHW tensor: what the files call `#subK`. */
-export function everyPixel(
-  values: Float32Array, [b, c, h, w]: readonly [number, number, number, number], k: number,
-): Float32Array {
+export function everyPixel(values: Float32Array, [b, c, h, w]: Image, k: number): Float32Array {
   const some: number[] = [];
   for (let plane = 0; plane < b * c; plane++) {
     for (let y = 1; y < h; y += k) {

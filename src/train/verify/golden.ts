@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { toFloat32, type HostTensor } from '../../data/host_tensor.ts';
+import { readSafetensors } from '../../data/safetensors.ts';
+
+/** The golden tensors of one case. */
+export type Golden = {
+  readonly path: string;
+  readonly names: readonly string[];
+  has(name: string): boolean;
+  tensor(name: string): HostTensor;
+  /** The elements as f32, row-major. */
+  values(name: string): Float32Array;
+  shape(name: string): readonly number[];
+  /** The names that begin with `prefix`, without it. */
+  below(prefix: string): string[];
+};
+
+/** Reads `<folder>/<name>.safetensors`. */
+export function readGolden(folder: string, name: string): Golden {
+  const path = join(folder, `${name}.safetensors`);
+  return goldenOf(path, readSafetensors(path).tensors);
+}
+
+function goldenOf(path: string, tensors: ReadonlyMap<string, HostTensor>): Golden {
+  const tensor = (name: string): HostTensor => {
+    const found = tensors.get(name);
+    if (!found) throw new Error(`${path}: no tensor "${name}", which the case needs`);
+    return found;
+  };
+  const names = [...tensors.keys()];
+  return {
+    path, names, tensor,
+    has: (name) => tensors.has(name),
+    values: (name) => toFloat32(tensor(name)),
+    shape: (name) => tensor(name).shape,
+    below: (prefix) => names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
+  };
+}
+
+/** Parses a JSON file. @throws Error naming the file where it is missing or no JSON */
+export function readJson(path: string): unknown {
+  if (!existsSync(path)) throw new Error(`verify: no file "${path}"`);
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new Error(`verify: "${path}" must hold JSON, got ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The entries of a folder's `cases.json`, as they stand. */
+export function readCases(folder: string): unknown[] {
+  const path = join(folder, 'cases.json');
+  const cases = readJson(path);
+  if (!Array.isArray(cases)) throw new Error(`verify: "${path}" must hold a list of cases`);
+  return cases;
+}
+
+/**
+ * One case in the form that `schema` describes. A key that it does not know may change the arithmetic, so that one is
+ * an error and not passed over.
+ */
+export function parseCase<Schema extends z.ZodType>(schema: Schema, value: unknown, folder: string): z.infer<Schema> {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const name = typeof value === 'object' && value !== null && 'name' in value ? String(value.name) : '?';
+  const { path, message } = error.issues[0]!;
+  const place = path.length > 0 ? `, ${path.join('.')}` : '';
+  throw new Error(`verify: "${join(folder, 'cases.json')}", case "${name}"${place}: ${message}`);
+}

@@ -1,0 +1,131 @@
+import { evaluate } from '../../autograd/run.ts';
+import { expectShape, size, type Shape } from '../../autograd/shape.ts';
+import { backward } from '../../autograd/tape.ts';
+import { lasting, release, trainable, type Tensor } from '../../autograd/tensor.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { Golden } from './golden.ts';
+import { PLAIN, type Layout } from './layout.ts';
+import { compare, compareList, type Check } from './report.ts';
+
+/** A tensor of the file inside one of the device: from element `at` on. */
+type Part = { readonly name: string; readonly shape: Shape; readonly at: number; readonly layout: Layout };
+type Leaf = { readonly tensor: Tensor; readonly parts: readonly Part[] };
+
+export type Placed = {
+  /** On the device. */
+  readonly shape: Shape;
+  readonly layout?: Layout | undefined;
+};
+
+/** Inputs and parameters of a case on the device, every one of them differentiated by. */
+export class Leaves {
+  readonly #gpu: Gpu;
+  readonly #golden: Golden;
+  readonly #owned: Tensor[] = [];
+  readonly #leaves: Leaf[] = [];
+  readonly #taken = new Set<string>();
+
+  constructor(gpu: Gpu, golden: Golden) {
+    this.#gpu = gpu;
+    this.#golden = golden;
+  }
+
+  has(name: string): boolean {
+    return this.#golden.has(`param.${name}`);
+  }
+
+  /** A parameter. @throws Error where the file gives it another shape */
+  param(name: string, shape: Shape): Tensor {
+    return this.stack([name], [shape], shape, PLAIN);
+  }
+
+  /** Parameters [r_i, n], or those of layout `TRANSPOSED` [n, r_i], one below the other as [Σ r_i, n]. */
+  stack(names: readonly string[], shapes: readonly Shape[], shape: Shape, layout: Layout): Tensor {
+    names.forEach((name, i) => {
+      expectShape(this.#golden.path, `"param.${name}"`, this.#golden.shape(`param.${name}`), shapes[i]!);
+      this.#taken.add(name);
+    });
+    return this.#leaf(names.map((name) => [name, `param.${name}`]), { shape, layout }).tensor;
+  }
+
+  /** Inputs `in.<name>` one below the other. */
+  inputs(names: readonly string[], placed: Placed): Tensor {
+    return this.#leaf(names.map((name) => [name, `in.${name}`]), placed).tensor;
+  }
+
+  /** A tensor of the file that nothing is differentiated by, such as a mask or an upstream gradient. */
+  constant(names: readonly string[], placed: Placed): Tensor {
+    return this.#place(names.map((name) => [name, name]), placed).tensor;
+  }
+
+  /** @throws Error where the file has a parameter that nobody asked for: the case describes another layer */
+  expectAllTaken(except: readonly string[]): void {
+    const left = this.#golden.below('param.').find((name) => !this.#taken.has(name) && !except.includes(name));
+    if (left === undefined) return;
+    throw new Error(`${this.#golden.path}: what the case describes has no parameter "${left}"`);
+  }
+
+  /** Runs `forward` on the device, and backward from `upstream`. */
+  async run(forward: () => Tensor, upstream: Tensor): Promise<{ output: Float32Array; gradients: Gradients }> {
+    let output: Tensor | null = null;
+    const found: { leaf: Leaf; index: number }[] = [];
+    const values = await evaluate(this.#gpu, () => {
+      output = forward();
+      const gradients = backward([[output, upstream]]);
+      const read = [output];
+      for (const leaf of this.#leaves) {
+        const gradient = gradients.get(leaf.tensor);
+        if (gradient) found.push({ leaf, index: read.push(gradient) - 1 });
+      }
+      return read;
+    });
+    const gradients = new Map<string, Float32Array>();
+    for (const { leaf, index } of found) {
+      for (const part of leaf.parts) gradients.set(part.name, inFile(values[index]!, part));
+    }
+    return { output: values[0]!, gradients };
+  }
+
+  release(): void {
+    for (const tensor of this.#owned) release(this.#gpu, tensor);
+  }
+
+  #leaf(names: readonly (readonly [string, string])[], placed: Placed): Leaf {
+    const { tensor, parts } = this.#place(names, placed);
+    const leaf = { tensor: trainable(tensor), parts };
+    this.#leaves.push(leaf);
+    return leaf;
+  }
+
+  #place(names: readonly (readonly [string, string])[], { shape, layout = PLAIN }: Placed): Leaf {
+    let at = 0;
+    const parts = names.map(([name, stored]) => {
+      const part = { name, shape: this.#golden.shape(stored), at, layout };
+      at += size(part.shape);
+      return part;
+    });
+    const values = new Float32Array(at);
+    parts.forEach((part, i) => values.set(layout.toDevice(this.#golden.values(names[i]![1]), part.shape), part.at));
+    const tensor = lasting(this.#gpu, names.map(([name]) => name).join(' '), shape, values);
+    this.#owned.push(tensor);
+    return { tensor, parts };
+  }
+}
+
+export type Gradients = ReadonlyMap<string, Float32Array>;
+
+function inFile(values: Float32Array, { shape, at, layout }: Part): Float32Array {
+  return layout.toFile(values.subarray(at, at + size(shape)), shape);
+}
+
+/** Holds gradients to `grad.<name>` of the file; one that the file lacks must be absent or zero. */
+export function checkGradients(label: string, golden: Golden, gradients: Gradients, bound: number): Check[] {
+  const known = golden.below('grad.').filter((name) => !name.includes('#'));
+  const missing = known.filter((name) => !gradients.has(name));
+  const extra = [...gradients].filter(([name, values]) => !known.includes(name) && values.some((v) => v !== 0));
+  return [
+    compareList(`${label} gradients`, [...missing, ...extra.map(([name]) => name)], []),
+    ...known.filter((name) => gradients.has(name)).map((name) =>
+      compare(`${label} grad.${name}`, gradients.get(name)!, golden.values(`grad.${name}`), bound)),
+  ];
+}

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import type { Gpu } from '../../gpu/device.ts';
+import { siteLayer } from '../../mtlora/site.ts';
+import { layerMode } from '../../mtlora/spec.ts';
+import { parseCase, readCases, readGolden, type Golden } from './golden.ts';
+import { checkGradients, Leaves } from './leaves.ts';
+import { compare, compareList, type Check } from './report.ts';
+import { goldenSite, streamTasks, type GoldenLora } from './sites.ts';
+
+/** Relative L2 error that the README of these files allows. */
+const BOUND = 2e-6;
+
+export const SHARED_MODE = z.enum(['matrix', 'matrixv2', 'addition', 'add', 'lora_only'])
+  .transform((mode) => mode === 'add' ? 'addition' : mode);
+
+const LINEAR_CASE = z.strictObject({
+  name: z.string(),
+  inFeatures: z.int().positive(),
+  outFeatures: z.int().positive(),
+  xShape: z.array(z.int().positive()).min(2),
+  tasks: z.array(z.string()).nullable(),
+  r: z.record(z.string(), z.int().nonnegative()),
+  sharedScale: z.number(),
+  // one number where the release starts every task's trainable scale from it
+  taskScale: z.union([z.record(z.string(), z.number()), z.number()]),
+  sharedMode: SHARED_MODE,
+  xTasks: z.boolean(),
+  bias: z.boolean(),
+  dropout: z.number(),
+  trainableScaleShared: z.boolean(),
+  trainableScalePerTask: z.boolean(),
+  effective: z.strictObject({ returnedTasks: z.array(z.string()).nullable(), sharedMode: z.string() }),
+  noGrad: z.array(z.string()),
+  noise32vs64: z.unknown(),
+});
+type LinearCase = z.infer<typeof LINEAR_CASE>;
+
+/** Holds the adapted linear layer, forward and every gradient, to the cases of a folder. */
+export async function verifyLinear(gpu: Gpu, folder: string): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const value of readCases(folder)) {
+    const given = parseCase(LINEAR_CASE, value, folder);
+    checks.push(...await verifyCase(gpu, given, readGolden(folder, given.name)));
+  }
+  return checks;
+}
+
+export function isLinearCase(value: object): boolean {
+  return 'inFeatures' in value && 'sharedMode' in value;
+}
+
+async function verifyCase(gpu: Gpu, given: LinearCase, golden: Golden): Promise<Check[]> {
+  const leaves = new Leaves(gpu, golden);
+  try {
+    const lora = loraOf(given, leaves, golden);
+    const tasks = streamTasks(lora);
+    const streams = given.xTasks && tasks.length > 0 ? ['x', ...tasks.map((task) => `x_tasks.${task}`)] : ['x'];
+    const x = leaves.inputs(streams, { shape: [streams.length, ...given.xShape] });
+    const width = { out: given.outFeatures, input: given.inFeatures, bias: given.bias };
+    const layer = siteLayer(goldenSite(leaves, '', width, lora), true);
+    leaves.expectAllTaken(given.noGrad);
+    const outputs = ['out', ...tasks.map((task) => `out_tasks.${task}`)];
+    const upstream = leaves.constant(outputs.map((output) => `upstream.${output}`), {
+      shape: [outputs.length, ...given.xShape.slice(0, -1), given.outFeatures],
+    });
+    const { output, gradients } = await leaves.run(() => layer(x), upstream);
+    return [
+      compareList(`${given.name} mode`, [layerMode(given.sharedMode, tasks.length)], [given.effective.sharedMode]),
+      compareList(`${given.name} tasks`, tasks, given.effective.returnedTasks ?? []),
+      ...checkOutputs(given.name, golden, output, outputs, BOUND),
+      ...checkGradients(given.name, golden, gradients, BOUND),
+    ];
+  } finally {
+    leaves.release();
+  }
+}
+
+function loraOf(given: LinearCase, leaves: Leaves, golden: Golden): GoldenLora {
+  const { taskScale, dropout } = given;
+  const tasks = given.tasks ?? [];
+  const dropped = golden.has('in.dropout_mask');
+  if (dropout > 0 && !dropped) throw new Error(`${golden.path}: dropout ${dropout} wants a tensor "in.dropout_mask"`);
+  return {
+    mode: given.sharedMode, tasks, ranks: given.r, sharedScale: given.sharedScale,
+    taskScale: typeof taskScale === 'number' ? Object.fromEntries(tasks.map((task) => [task, taskScale])) : taskScale,
+    trainableScale: { shared: given.trainableScaleShared, tasks: given.trainableScalePerTask },
+    dropoutMask: dropped ? leaves.constant(['in.dropout_mask'], { shape: [1, ...given.xShape] }) : undefined,
+  };
+}
+
+/** Holds the streams of an output [G, ...] to `out.<name>` of the file. */
+export function checkOutputs(
+  label: string, golden: Golden, output: Float32Array, names: readonly string[], bound: number,
+): Check[] {
+  const each = output.length / names.length;
+  return names.map((name, i) =>
+    compare(`${label} out.${name}`, output.subarray(i * each, (i + 1) * each), golden.values(`out.${name}`), bound));
+}
