@@ -1,4 +1,5 @@
 import { expectShape, size } from '../autograd/shape.ts';
+import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { reshape } from './elementwise.ts';
@@ -7,7 +8,7 @@ import { linear } from './matmul.ts';
 /**
  * Cuts an image into patches and maps each linearly: a convolution whose stride is its kernel size p.
  *
- * @param image [B, channels, H, W]; gets no gradient
+ * @param image [B, channels, H, W]
  * @param w [E, channels, p, p]
  * @param b [E]
  * @returns tokens [B, H/p, W/p, E]
@@ -29,9 +30,14 @@ function patches(x: Tensor, p: number): Tensor {
   const [down, across] = [height / p, width / p];
   const y = empty([images, down, across, channels * p * p], 'patches');
   const [items, Item] = p % 4 === 0 ? [p / 4, 'vec4f'] : [p, 'f32'];
-  dispatch('patch_embed/forward', { x, y }, {
+  const launch = {
     params: { images, channels, down, across, rows: p, items },
     tuning: { Item }, threads: size(y.shape) / p * items,
+  };
+  dispatch('patch_embed/forward', { x, y }, launch);
+  return record('patches', [x], y, (dy) => {
+    const dx = empty(x.shape, 'dx');
+    dispatch('patch_embed/backward', { dy, dx }, launch);
+    return [dx];
   });
-  return y;
 }
