@@ -1,4 +1,4 @@
-// column_sums: sums over the middle axis, by runs of consecutive rows, so that two passes sum in a fixed order.
+// column_sums: sums over the middle axis by runs of consecutive rows: two passes sum in a fixed order.
 //
 //   forward   y[g, run, c] = Σ_{row in run} x[g, row, c]
 //
@@ -14,7 +14,8 @@ struct Params { groups: u32, rows: u32, columns: u32, runs: u32 }
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(WG)
-fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+           @builtin(local_invocation_index) lane: u32) {
   let item = flat_group(wg, grid) * WG + lane;
   if (item >= params.groups * params.runs * params.columns) { return; }
   let c = item % params.columns;

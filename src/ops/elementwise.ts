@@ -1,15 +1,15 @@
-import { expectShape, size } from '../autograd/shape.ts';
+import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
 import { record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
-import type { Shape } from '../autograd/shape.ts';
 
 type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
 
 function each(entry: string, inputs: Inputs, value = 0): Tensor {
   const y = empty(inputs.a.shape, entry);
   const count = size(y.shape);
-  dispatch(`elementwise/${entry}`, { ...inputs, y }, { threads: Math.ceil(count / 4), params: { count, value } });
+  const launch = { threads: Math.ceil(count / 4), params: { count, value } };
+  dispatch(`elementwise/${entry}`, { ...inputs, y }, launch);
   return y;
 }
 
