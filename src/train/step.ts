@@ -18,7 +18,7 @@ export type HostBatch = {
   readonly labels: Readonly<Record<string, Float32Array>>;
 };
 
-/** What a step tells: losses of its last micro-batch, the gradients' norm before clipping, whether it was left out. */
+/** What a step tells: losses of its last micro-batch, the gradients' norm before clipping, steps left out. */
 export type StepReport = {
   readonly total: number;
   readonly tasks: ReadonlyMap<Task, number>;
@@ -31,10 +31,28 @@ export type StepReport = {
 export type TrainStep = {
   /** Submits forward, backward and, after the last micro-batch, the update; does not wait. */
   run(batches: readonly HostBatch[], at: { step: number; seed: number; lr: number }): void;
-  /** Waits for what was submitted and reads the report. */
+  /** Reads the report of what was submitted so far, and waits for it. */
   report(): Promise<StepReport>;
   readonly programs: readonly Executable[];
   destroy(): void;
+};
+
+/** What lies on the device beside the parameters, from step to step. */
+type Buffers = {
+  readonly image: Tensor;
+  readonly labels: ReadonlyMap<Task, Tensor>;
+  readonly skipped: Tensor;
+  /** Gradients of one micro-batch, where a step sums several. */
+  readonly fresh: GPUBuffer | null;
+};
+
+/** Without accumulation `pass` and `update` are one program. */
+type Compiled = {
+  readonly pass: Executable;
+  readonly update: Executable;
+  readonly total: Tensor;
+  readonly perTask: readonly Tensor[];
+  readonly norm: Tensor;
 };
 
 /** Traces and compiles a training step for a fixed batch size. */
@@ -43,12 +61,30 @@ export async function compileTrainStep(
 ): Promise<TrainStep> {
   const tasks = store.spec.tasks.map(({ name }) => name);
   const { imgSize, inChannels } = store.spec;
-  const image = lasting(gpu, 'images', [batchSize, inChannels, imgSize, imgSize]);
-  const labels = labelTensors(gpu, tasks, batchSize, imgSize);
-  const skipped = lasting(gpu, 'skipped steps', [1], [0], 'u32');
   const micro = config.TRAIN.ACCUMULATION_STEPS;
-  const fresh = micro > 1 ? gpu.memory.alloc('gradients of a micro-batch', 4 * store.arena.floats) : null;
+  const buffers: Buffers = {
+    image: lasting(gpu, 'images', [batchSize, inChannels, imgSize, imgSize]),
+    labels: labelTensors(gpu, tasks, batchSize, imgSize),
+    skipped: lasting(gpu, 'skipped steps', [1], [0], 'u32'),
+    fresh: micro > 1 ? gpu.memory.alloc('gradients of a micro-batch', 4 * store.arena.floats) : null,
+  };
+  const compiled = await compilePrograms(gpu, store, config, buffers);
+  const programs = [...new Set([compiled.pass, compiled.update])];
+  return {
+    programs,
+    run: (batches, at) => runStep(gpu, config, buffers, compiled, batches, at),
+    report: () => readReport(gpu, tasks, buffers, compiled),
+    destroy() {
+      for (const program of programs) program.destroy();
+      for (const tensor of [buffers.image, buffers.skipped, ...buffers.labels.values()]) release(gpu, tensor);
+      if (buffers.fresh) gpu.memory.free(buffers.fresh);
+    },
+  };
+}
 
+async function compilePrograms(
+  gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT }: Config, { image, labels, skipped, fresh }: Buffers,
+): Promise<Compiled> {
   const pass = (): { total: Tensor; perTask: Tensor[] } => {
     const { logits } = forward(store, image, { training: true });
     const losses = multiTaskLoss(logits, labels);
@@ -58,56 +94,52 @@ export async function compileTrainStep(
     return { total: losses.total, perTask };
   };
   const update = (): Tensor => {
-    const norm = optimizerStep(gpu, store.arena, skipped, config.TRAIN);
+    const norm = optimizerStep(gpu, store.arena, skipped, TRAIN);
     keep(norm);
     return norm;
   };
-
-  let programs: Executable[];
-  let read: { losses: Executable; update: Executable; total: Tensor; perTask: Tensor[]; norm: Tensor };
-  if (fresh) {
-    const factor = config.COMPAT.SUM_ACCUMULATED_GRADIENTS ? 1 : 1 / micro;
-    const first = await compile(gpu, 'micro-batch', () => {
-      const result = pass();
-      sumGradients(gpu, store, fresh, factor);
-      return result;
-    });
-    const last = await compile(gpu, 'update', update);
-    programs = [first.executable, last.executable];
-    read = { losses: first.executable, update: last.executable, ...first.result, norm: last.result };
-  } else {
+  if (!fresh) {
     const { executable, result } = await compile(gpu, 'training step', () => ({ ...pass(), norm: update() }));
-    programs = [executable];
-    read = { losses: executable, update: executable, ...result };
+    return { pass: executable, update: executable, ...result };
   }
+  const factor = COMPAT.SUM_ACCUMULATED_GRADIENTS ? 1 : 1 / TRAIN.ACCUMULATION_STEPS;
+  const first = await compile(gpu, 'micro-batch', () => {
+    const result = pass();
+    sumGradients(gpu, store, fresh, factor);
+    return result;
+  });
+  const last = await compile(gpu, 'update', update);
+  return { pass: first.executable, update: last.executable, ...first.result, norm: last.result };
+}
 
+function runStep(
+  gpu: Gpu, { TRAIN }: Config, { image, labels }: Buffers, { pass, update }: Compiled,
+  batches: readonly HostBatch[], { step, seed, lr }: Parameters<TrainStep['run']>[1],
+): void {
+  const micro = TRAIN.ACCUMULATION_STEPS;
+  if (batches.length !== micro) {
+    throw new Error(`training step: must get ${micro} batches, got ${batches.length}`);
+  }
+  const corrections = biasCorrections(TRAIN, step + 1);
+  batches.forEach((batch, i) => {
+    write(gpu, image, batch.image);
+    for (const [task, tensor] of labels) write(gpu, tensor, batch.labels[task]!);
+    const live = { step: step * micro + i, seed, lr, fresh: i === 0, ...corrections };
+    pass.run(live);
+    if (update !== pass && i === micro - 1) update.run(live);
+  });
+}
+
+async function readReport(
+  gpu: Gpu, tasks: readonly Task[], { skipped }: Buffers, { pass, update, ...kept }: Compiled,
+): Promise<StepReport> {
+  const [total, ...perTask] = await pass.read([kept.total, ...kept.perTask]);
+  const [norm, count] = await update.read([kept.norm, skipped]);
+  gpu.check();
+  const value = (bytes: ArrayBuffer | undefined): number => new Float32Array(bytes!)[0]!;
   return {
-    programs,
-    run(batches, { step, seed, lr }) {
-      if (batches.length !== micro) throw new Error(`training step: must get ${micro} batches, got ${batches.length}`);
-      batches.forEach((batch, i) => {
-        write(gpu, image, batch.image);
-        for (const task of tasks) write(gpu, labels.get(task)!, batch.labels[task]!);
-        const live = { step: step * micro + i, seed, lr, fresh: i === 0, ...biasCorrections(config.TRAIN, step + 1) };
-        programs[0]!.run(live);
-        if (fresh && i === batches.length - 1) programs[1]!.run(live);
-      });
-    },
-    async report() {
-      const [total, ...perTask] = await read.losses.read([read.total, ...read.perTask]);
-      const [norm, count] = await read.update.read([read.norm, skipped]);
-      gpu.check();
-      const value = (bytes: ArrayBuffer | undefined): number => new Float32Array(bytes!)[0]!;
-      return {
-        total: value(total), gradNorm: value(norm), skipped: new Uint32Array(count!)[0]!,
-        tasks: new Map(tasks.map((task, t) => [task, value(perTask[t])])),
-      };
-    },
-    destroy() {
-      for (const program of programs) program.destroy();
-      for (const tensor of [image, skipped, ...labels.values()]) release(gpu, tensor);
-      if (fresh) gpu.memory.free(fresh);
-    },
+    total: value(total), gradNorm: value(norm), skipped: new Uint32Array(count!)[0]!,
+    tasks: new Map(tasks.map((task, t) => [task, value(perTask[t])])),
   };
 }
 
