@@ -1,12 +1,8 @@
 import type { Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
 import { concat, slice } from '../ops/concat.ts';
-import { dropout } from '../ops/dropout.ts';
-import { reshape } from '../ops/elementwise.ts';
-import { layernorm } from '../ops/layernorm.ts';
-import { mergePatches } from '../ops/merge_patches.ts';
-import { patchEmbed } from '../ops/patch_embed.ts';
-import { firstStream, foldStreams, swinBlock, type Block, type Mode, type Norm } from '../swin/block.ts';
+import { firstStream, type Block, type Mode, type Norm } from '../swin/block.ts';
+import { embedImage, runStage, type PatchEmbed, type Stage } from '../swin/stage.ts';
 import { linearName, siteName } from './names.ts';
 import { loraBranches } from './packing.ts';
 import { siteLayer, type Adaptation, type Site } from './site.ts';
@@ -34,45 +30,33 @@ export type BackboneMode = Mode & {
  */
 export function backbone(store: ParameterStore, image: Tensor, mode: BackboneMode): StageOutput[] {
   const { spec } = store;
-  let x = scope('patch_embed', () => embed(store, image, mode));
+  let x = scope('patch_embed', () => embedImage(embedOf(store), image, mode));
   return spec.depths.map((_, stage) => scope(`layers.${stage}`, () => {
-    const output = runStage(store, stage, x, mode);
-    x = output.shared;
-    return output;
+    const streams = runStage(stageOf(store, stage, mode), x, mode);
+    const count = streams.shape[0]!;
+    x = firstStream(streams);
+    return { shared: x, tasks: count > 1 ? slice(streams, 0, 1, count - 1) : null };
   }));
 }
 
-function embed(store: ParameterStore, image: Tensor, { training }: Mode): Tensor {
+function embedOf(store: ParameterStore): PatchEmbed {
   const { spec } = store;
   const name = 'backbone.patch_embed';
-  const tokens = patchEmbed(image, store.tensor(`${name}.proj.weight`), store.tensor(`${name}.proj.bias`));
-  const { w, b } = spec.patchNorm ? normOf(store, `${name}.norm`) : { w: null, b: null };
-  const normed = w && b ? layernorm(tokens, w, b) : tokens;
-  const x = reshape(normed, [1, ...normed.shape]);
-  return spec.dropRate > 0 ? dropout(x, spec.dropRate, { training }) : x;
-}
-
-function runStage(store: ParameterStore, stage: number, input: Tensor, mode: BackboneMode): StageOutput {
-  const { spec } = store;
-  let x = input;
-  for (let index = 0; index < spec.depths[stage]!; index++) {
-    x = scope(`blocks.${index}`, () => swinBlock(blockOf(store, stage, index, mode), firstStream(x), mode));
-  }
-  if (stage < spec.depths.length - 1) x = scope('downsample', () => merge(store, stage, x, mode));
-  const streams = x.shape[0]!;
   return {
-    shared: firstStream(x),
-    tasks: streams > 1 ? slice(x, 0, 1, streams - 1) : null,
+    w: store.tensor(`${name}.proj.weight`), b: store.tensor(`${name}.proj.bias`),
+    norm: spec.patchNorm ? normOf(store, `${name}.norm`) : null, dropRate: spec.dropRate,
   };
 }
 
-/** Patch merging with the same weights for every stream: [G, B, H, W, C] to [G, B, H/2, W/2, 2C]. */
-function merge(store: ParameterStore, stage: number, x: Tensor, mode: BackboneMode): Tensor {
-  const { w, b } = normOf(store, `backbone.layers.${stage}.downsample.norm`);
-  const merged = layernorm(mergePatches(x), w, b);
-  const reduce = siteLayer(siteOf(store, stage, 0, 'reduction', mode), mode.training);
-  const y = reduce(foldStreams(merged));
-  return reshape(y, [...merged.shape.slice(0, -1), y.shape.at(-1)!]);
+function stageOf(store: ParameterStore, stage: number, mode: BackboneMode): Stage {
+  const { depths } = store.spec;
+  return {
+    blocks: Array.from({ length: depths[stage]! }, (_, index) => blockOf(store, stage, index, mode)),
+    downsample: stage === depths.length - 1 ? null : {
+      norm: normOf(store, `backbone.layers.${stage}.downsample.norm`),
+      reduction: siteLayer(siteOf(store, stage, 0, 'reduction', mode), mode.training),
+    },
+  };
 }
 
 /** A block of the model as `swinBlock` takes it. */
@@ -83,10 +67,13 @@ function blockOf(store: ParameterStore, stage: number, index: number, mode: Back
   const layer = (site: SiteKind) => siteLayer(siteOf(store, stage, index, site, mode), mode.training);
   return {
     norm1: normOf(store, `${name}.norm1`),
+    attn: {
+      qkv: layer('qkv'), proj: layer('proj'),
+      biasTable: store.tensor(`${name}.attn.relative_position_bias_table`),
+      heads: spec.heads[stage]!, windowSize: window, shift,
+    },
     norm2: normOf(store, `${name}.norm2`),
-    biasTable: store.tensor(`${name}.attn.relative_position_bias_table`),
-    qkv: layer('qkv'), proj: layer('proj'), fc1: layer('fc1'), fc2: layer('fc2'),
-    heads: spec.heads[stage]!, windowSize: window, shift,
+    mlp: { fc1: layer('fc1'), fc2: layer('fc2') },
     dropPath: spec.dropPath[stage]![index]!, dropRate: spec.dropRate,
   };
 }
@@ -122,8 +109,8 @@ function adaptationOf(
     const norm = normOf(store, `${name}.lora_norm`);
     return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales], norm };
   }
-  // the shared pair that no loss depends on
-  if (!wholeSharedStream) return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales] };
+  // the shared pair that no loss depends on, if a merge has not left it out
+  if (!wholeSharedStream || !adapter.shared) return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales] };
   return {
     ...common, ranks: [adapter.rank, ...ranks], scales: [adapter.scale, ...scales],
     a: concat([store.tensor(`${name}.lora_shared_A`), a], 0),

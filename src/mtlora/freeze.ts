@@ -1,6 +1,6 @@
 // What trains. The release decides by substrings of the name, side effects included: `norm` covers the patch
 // embedding's norm and patch merging's, so freezing the patch embedding freezes only its convolution.
-import type { ModelSpec } from './spec.ts';
+import { keepsTaskOutputs, type ModelSpec } from './spec.ts';
 
 export function isTrainable(spec: ModelSpec, name: string): boolean {
   if (!name.startsWith('backbone.')) return true;
@@ -24,10 +24,9 @@ function isDeadBranch(spec: ModelSpec, name: string): boolean {
   // The last shared output feeds nothing, unless it is part of every task's (matrixv2).
   if (name.startsWith(`${end}lora_shared`)) return lora.mode === 'matrix';
   if (name.startsWith(`${end}lora_norm`)) return true;
-  // Task outputs that are thrown away; in mode addition they still reach the shared output.
-  if (!name.includes('lora_tasks') || lora.mode === 'addition') return false;
+  if (!name.includes('lora_tasks')) return false;
   const [, at, block] = /layers\.(\d+)\.blocks\.(\d+)/.exec(name)!;
-  return !lora.sites.fc2 || Number(block) < depths[Number(at)]! - 1;
+  return !keepsTaskOutputs(spec, Number(at), Number(block));
 }
 
 /** Whether a tensor never gets a gradient although it trains. */

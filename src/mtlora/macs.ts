@@ -50,7 +50,7 @@ function branchCost(spec: ModelSpec, stage: number, block: number, site: Site):
   if (!adapter) return { shared: 0, tasks: 0 };
   const [out, input] = siteShape(spec, stage, site);
   return {
-    shared: adapter.mode === 'addition' ? 0 : adapter.rank * (input + out),
+    shared: adapter.shared ? adapter.rank * (input + out) : 0,
     tasks: sum(adapter.tasks.map(({ rank }) => rank * (input + out))),
   };
 }

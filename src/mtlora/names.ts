@@ -49,7 +49,7 @@ function linear(spec: ModelSpec, stage: number, block: number, site: Site): Entr
   if (!adapter || adapter.rank === 0) return pretrained;
 
   const tasks = adapter.tasks.toSorted((a, b) => a.task < b.task ? -1 : 1);
-  const shared = adapter.mode === 'addition' ? [] : [
+  const shared = !adapter.shared ? [] : [
     param(`${name}.lora_shared_A`, [adapter.rank, input], uniformOver(input)),
     param(`${name}.lora_shared_B`, [out, adapter.rank], ZERO),
   ];

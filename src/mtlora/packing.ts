@@ -103,13 +103,13 @@ export type LoraBranch = {
 
 /** The branches of a site's pack, in order: the shared one unless it is dead or absent, then the tasks'. */
 export function loraBranches(spec: ModelSpec, stage: number, block: number, site: Site): LoraBranch[] {
-  const { mode, rank, scale, tasks } = adapterAt(spec, stage, block, site)!;
+  const { rank, shared: paired, scale, tasks } = adapterAt(spec, stage, block, site)!;
   const shared = { rank, scale, suffix: (factor: string) => `shared_${factor}` };
   const own = tasks.map((each) => ({
     rank: each.rank, scale: each.scale, suffix: (factor: string) => `tasks_${factor}.${each.task}`,
   }));
   const sharedA = `${siteName(stage, block, site)}.lora_shared_A`;
-  const apart = mode === 'addition' || (tasks.length > 0 && isNeverUpdated(spec, sharedA));
+  const apart = !paired || (tasks.length > 0 && isNeverUpdated(spec, sharedA));
   return apart ? own : [shared, ...own];
 }
 

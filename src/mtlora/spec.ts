@@ -1,5 +1,7 @@
 // The resolved description of one model: everything that fixes its tensors and its arithmetic, no more.
 
+import { blockShift, fitWindow } from '../swin/window.ts';
+
 export const TASKS = ['semseg', 'normals', 'sal', 'human_parts', 'edge', 'depth'] as const;
 export type Task = (typeof TASKS)[number];
 
@@ -35,6 +37,8 @@ export type LoraSpec = {
   readonly trainableScale: boolean;
   readonly bias: 'none' | 'all';
   readonly freezePretrained: boolean;
+  /** Without the branches that `mtlora-train merge` folded into their linears, see `afterMerge`. */
+  readonly merged: boolean;
 };
 
 export type FreezeSpec = {
@@ -78,8 +82,10 @@ export type ModelSpec = {
 /** What one linear layer adds to its frozen map; `tasks` is empty where the layer is task-agnostic. */
 export type Adapter = {
   readonly mode: Exclude<SharedMode, 'lora_only'>;
-  /** 0: the layer has no low-rank branch at all, and returns no task outputs. */
+  /** Of the shared pair. 0: the layer has no low-rank branch at all, and returns no task outputs. */
   readonly rank: number;
+  /** Whether there is a shared pair: mode addition has none. */
+  readonly shared: boolean;
   readonly scale: number;
   readonly dropout: number;
   readonly trainableScale: boolean;
@@ -102,12 +108,10 @@ export function featureShape(spec: ModelSpec, stage: number): { channels: number
   return { channels: stageChannels(spec, merged), side: stageSide(spec, merged) };
 }
 
-/** A window never exceeds its grid; one that fills the grid is not shifted. */
 export function blockWindow(spec: ModelSpec, stage: number, block: number):
   { window: number; shift: number } {
   const side = stageSide(spec, stage);
-  if (side <= spec.windowSize) return { window: side, shift: 0 };
-  return { window: spec.windowSize, shift: block % 2 === 0 ? 0 : Math.floor(spec.windowSize / 2) };
+  return fitWindow(side, side, spec.windowSize, blockShift(block, spec.windowSize));
 }
 
 /** Whether a block's proj, fc1 and fc2 carry task branches. */
@@ -125,7 +129,30 @@ export function adapterAt(spec: ModelSpec, stage: number, block: number, site: S
   const tasks = agnostic ? [] : spec.tasks.map(({ name }) =>
     ({ task: name, rank: taskRank[name]!, scale: taskScale[name]! }));
   const mode = layerMode(lora.mode, tasks.length);
-  return { mode, rank, scale, dropout, trainableScale: lora.trainableScale, tasks };
+  const adapter = {
+    mode, rank, shared: mode !== 'addition', scale, dropout, trainableScale: lora.trainableScale, tasks,
+  };
+  return lora.merged ? afterMerge(spec, adapter, stage, block, site) : adapter;
+}
+
+/** Whether the task outputs of a block's layers reach a loss: in mode addition even those thrown away do. */
+export function keepsTaskOutputs({ lora, depths }: ModelSpec, stage: number, block: number): boolean {
+  return lora!.mode === 'addition' || (lora!.sites.fc2 && block === depths[stage]! - 1);
+}
+
+// What a merge leaves of the branches. The shared update can be part of W where every output contains it:
+// where there are no task outputs (any more), and in mode matrixv2. In mode matrix task outputs need the bare
+// W, and in mode addition the shared output is no linear map of the input.
+function afterMerge(
+  spec: ModelSpec, adapter: Adapter, stage: number, block: number, site: Site,
+): Adapter | null {
+  const tasks = keepsTaskOutputs(spec, stage, block) ? adapter.tasks : [];
+  if (tasks.length === 0) return null;
+  if (adapter.mode === 'addition') return adapter;
+  // nothing depends on the very last shared output
+  const unused = site === 'fc2' && stage === spec.depths.length - 1;
+  const shared = adapter.mode === 'matrix' && !unused;
+  return { ...adapter, mode: 'matrix', tasks, shared, trainableScale: adapter.trainableScale && shared };
 }
 
 /** The mode that a layer runs in: without task branches it has a plain shared pair, whatever the model's mode. */

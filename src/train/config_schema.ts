@@ -69,6 +69,8 @@ const MTLORA = z.strictObject({
   FC1_ENABLED: boolean().default(true),
   FC2_ENABLED: boolean().default(true),
   DOWNSAMPLER_ENABLED: boolean().default(false),
+  /** Ours: what `mtlora-train merge` writes, without the branches that it folded. */
+  MERGED: boolean().default(false),
 });
 
 const MODEL = z.strictObject({

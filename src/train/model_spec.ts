@@ -34,6 +34,7 @@ function loraSpec(config: Config): LoraSpec | null {
     trainableScale: lora.TRAINABLE_SCALE_SHARED,
     bias: lora.BIAS === 'all' ? 'all' : 'none',
     freezePretrained: lora.FREEZE_PRETRAINED,
+    merged: lora.MERGED,
   };
 }
 
