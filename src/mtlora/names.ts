@@ -7,7 +7,7 @@ import { isTrainable } from './freeze.ts';
 import { adapterAt, blockWindow, siteShape, stageChannels, stageSide } from './spec.ts';
 import type { ModelSpec, Site } from './spec.ts';
 
-export { sizeOf } from './entry.ts';
+export { isHeld, sizeOf } from './entry.ts';
 export type { Init } from './entry.ts';
 
 export type Parameter = Entry & {

@@ -5,7 +5,7 @@
 // the decoders' weights lie on a task axis. A pack keeps the release's names as parts of it, so that
 // checkpoints see only those.
 import { isNeverUpdated } from './freeze.ts';
-import { parameterTable, siteName, type Parameter } from './names.ts';
+import { isHeld, parameterTable, siteName, type Parameter } from './names.ts';
 import { adapterAt, type ModelSpec, type Site } from './spec.ts';
 
 /** A tensor of the state dict inside a pack, from element `at` on; `transposed` [out, r] lies as [r, out]. */
@@ -33,9 +33,8 @@ export function packParameters(spec: ModelSpec): Pack[] {
     packs.push(pack(spec, name, shape, parameters, transposed));
   }
   for (const parameter of table.values()) {
-    const { name, dtype, init } = parameter;
-    if (taken.has(name) || dtype !== 'F32' || init.kind === 'shiftMask') continue;
-    packs.push(pack(spec, name, parameter.shape, [parameter], false));
+    if (taken.has(parameter.name) || !isHeld(parameter)) continue;
+    packs.push(pack(spec, parameter.name, parameter.shape, [parameter], false));
   }
   return packs;
 }

@@ -1,7 +1,7 @@
 // A model's weights in files: any state dict into the store, and the store as the release's state dict.
 import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
 import { loadStateDict } from '../data/state_dict.ts';
-import { parameterTable, type Parameter } from '../mtlora/names.ts';
+import { isHeld, parameterTable, type Parameter } from '../mtlora/names.ts';
 import type { ModelSpec } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import { describeMapping, mapCheckpoint, type MapOptions } from '../swin/checkpoint.ts';
@@ -11,37 +11,51 @@ export type { MapOptions } from '../swin/checkpoint.ts';
 
 type Tensors = ReadonlyMap<string, HostTensor>;
 
-export type LoadedWeights = {
+export type Weights = {
+  /** By the model's names, whole and sound: nothing in them can fail to load. */
+  readonly values: ReadonlyMap<string, HostTensor>;
+  /** Parameters and statistics of the model that the file does not hold. */
+  readonly missing: readonly string[];
   /** What was loaded, what is missing, unexpected or resized: lines to print. */
-  readonly lines: string[];
+  readonly lines: readonly string[];
   /** Training steps that BatchNorm counted; null where the file does not say. */
   readonly batchesTracked: number | null;
 };
 
 const COUNTER = '.num_batches_tracked';
+/** Beside the model's tensors in a training checkpoint. */
+const OPTIMIZER = 'optimizer.';
 
 /** Loads a checkpoint's weights; on any error, one sentence, the store is as it was. */
 export async function loadWeights(
   store: ParameterStore, file: string, options: MapOptions = {},
-): Promise<LoadedWeights> {
-  return applyWeights(store, await loadStateDict(file), file, options);
+): Promise<Weights> {
+  const weights = await readWeights(store.spec, file, options);
+  store.load(weights.values);
+  return weights;
+}
+
+/** Reads what a .pth or .safetensors file holds of a model; needs no GPU. */
+export async function readWeights(spec: ModelSpec, file: string, options: MapOptions = {}): Promise<Weights> {
+  return fitWeights(spec, await loadStateDict(file), file, options);
 }
 
 /** The same for tensors that were read from `file` already. */
-export function applyWeights(
-  store: ParameterStore, tensors: Tensors, file: string, options: MapOptions = {},
-): LoadedWeights {
+export function fitWeights(spec: ModelSpec, tensors: Tensors, file: string, options: MapOptions = {}): Weights {
   try {
-    const table = parameterTable(store.spec);
-    const mapping = mapCheckpoint(new Map([...tensors].map(inF32)), table, options);
+    const table = parameterTable(spec);
+    const source = [...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)).map(inF32);
+    const mapping = mapCheckpoint(new Map(source), table, options);
     for (const entry of table) {
       const tensor = mapping.values.get(entry.name);
       if (tensor) checkValues(entry, tensor);
     }
-    store.load(mapping.values);
+    const held = new Set(table.filter(isHeld).map(({ name }) => name));
     const counts = [...mapping.values].filter(([name]) => name.endsWith(COUNTER))
       .map(([, tensor]) => Number(tensor.data[0]));
     return {
+      values: mapping.values,
+      missing: mapping.missing.filter((name) => held.has(name)),
       lines: describeMapping(mapping),
       batchesTracked: counts.length > 0 ? Math.max(...counts) : null,
     };
