@@ -1,30 +1,30 @@
-// window_attention: the tokens of each window attend to each other, head by head. lib/attention defines the scores s.
+// window_attention: the tokens of each window attend to each other, head by head (scores s: lib/attention).
 //
 //   forward       y_i  = Σ_j p_ij v_j            p_ij = exp(s_ij − lse_i)        lse_i = log Σ_j exp(s_ij)
 //   backward_q    dq_i = scale · Σ_j ds_ij k_j   ds_ij = p_ij (dy_i·v_j − δ_i)   δ_i = dy_i·y_i
 //   backward_kv   dk_j = scale · Σ_i ds_ij q_i   dv_j = Σ_i p_ij dy_i
 //
 // shapes    as in lib/attention · y [B, H, W, C] · dqkv [B, H, W, 3C]
-// dispatch  forward, backward_q: a thread per window, head and query, queries fastest · backward_kv: per key likewise
-// tuning    WG = threads in a workgroup · Item, WIDTH, ITEMS: the op chooses them by the head dim
-// numerics  f32; the largest score is taken off before exp; backward computes the scores again instead of keeping them
+// dispatch  forward, backward_q: a thread per window, head and query · backward_kv: per window, head and key
+// tuning    WG = threads in a workgroup · SIDE of a window · Item, WIDTH, ITEMS: by the head dim
+// numerics  f32; the largest score is taken off before exp; backward computes the scores again
 // uses      lib/index lib/window lib/attention
 const WG = 64u;                 // tune: 8 16 32 64 128
 alias Item = vec4f;             // tune: vec4f f32
 const WIDTH = 4u;               // tune: 4 1
 const ITEMS = 8u;               // tune: 8
+const SIDE = 7u;                // tune: 7
 
 @group(0) @binding(6) var<storage, read_write> y: array<Item>;
 @group(0) @binding(7) var<storage, read_write> dqkv: array<Item>;
 
 // a thread's token of a window and its head; `thread` is its place in lse and delta
-struct Place { thread: u32, area: u32, token: u32, head: u32, win: Window, outside: bool }
+struct Place { thread: u32, token: u32, head: u32, win: Window, outside: bool }
 
 fn place_of(thread: u32) -> Place {
-  let area = params.side * params.side;
-  let head = thread / area % params.heads;
-  let win = window_at(thread / (area * params.heads));
-  return Place(thread, area, thread % area, head, win, thread >= params.windows * params.heads * area);
+  let head = thread / AREA % params.heads;
+  let window = thread / (AREA * params.heads);
+  return Place(thread, thread % AREA, head, window_at(window), window >= params.windows);
 }
 
 @compute @workgroup_size(WG)
@@ -38,12 +38,12 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let q = qkv_row(token_of(win, i), Q, head);
 
   var largest = -3.0e38;
-  for (var j = 0u; j < at.area; j++) {
+  for (var j = 0u; j < AREA + params.zero; j++) {
     largest = max(largest, score(q, qkv_row(token_of(win, j), K, head), win, head, i, j));
   }
   var sum = 0.0;
   var mix: Row;
-  for (var j = 0u; j < at.area; j++) {
+  for (var j = 0u; j < AREA + params.zero; j++) {
     let token = token_of(win, j);
     let p = exp(score(q, qkv_row(token, K, head), win, head, i, j) - largest);
     sum += p;
@@ -68,7 +68,7 @@ fn backward_q(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: v
   var inner = 0.0;
   for (var d = 0u; d < ITEMS; d++) { inner += sum_of(g[d] * y[y_at(token, head) + d]); }
   var dq: Row;
-  for (var j = 0u; j < at.area; j++) {
+  for (var j = 0u; j < AREA + params.zero; j++) {
     let key = token_of(win, j);
     let k = qkv_row(key, K, head);
     let p = exp(score(q, k, win, head, i, j) - lse[at.thread]);
@@ -93,7 +93,7 @@ fn backward_kv(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: 
 
   var dk: Row;
   var dv: Row;
-  for (var i = 0u; i < at.area; i++) {
+  for (var i = 0u; i < AREA + params.zero; i++) {
     let query = token_of(win, i);
     let q = qkv_row(query, Q, head);
     let g = dy_row(query, head);

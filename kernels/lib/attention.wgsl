@@ -1,14 +1,14 @@
-// attention: what the kernels of window attention share. The tokens of a window attend to each other, head by head:
+// attention: what the plain kernels of window attention share. The tokens of a window attend to each other:
 //
 //   s_ij = scale · q_i·k_j + table[offset(i, j)] + mask(i, j)
 //   mask(i, j) is −100 between tokens that only the shift made neighbours, else 0
 //
-// shapes    qkv [B, H, W, 3C], the last axis (q|k|v, head, head dim) · dy [B, H, W, C] · table [(2 side − 1)², heads]
-//           lse, delta [windows, heads, area]
+// shapes    qkv [B, H, W, 3C], the last axis (q|k|v, head, head dim) · dy [B, H, W, C]
+//           table [(2 SIDE − 1)², heads] · lse, delta [windows, heads, AREA]
 //           the head dim lies as ITEMS items of four channels where it is a multiple of 4, else of one
-// The kernel has the constants WG, WIDTH and ITEMS and the alias Item, and uses lib/index and lib/window too.
+// The kernel has the constants SIDE, WIDTH and ITEMS and the alias Item, and uses lib/window too.
 struct Params {
-  windows: u32, heads: u32, height: u32, width: u32, side: u32, shift: u32, scale: f32, run: u32, runs: u32,
+  windows: u32, heads: u32, height: u32, width: u32, shift: u32, scale: f32, run: u32, runs: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<Item>;
@@ -17,13 +17,14 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>;
 @group(0) @binding(5) var<storage, read_write> delta: array<f32>;
 
+const AREA = SIDE * SIDE;
 alias Row = array<Item, ITEMS>;
 const Q = 0u;
 const K = 1u;
 const V = 2u;
 
-fn qkv_at(token: u32, which: u32, head: u32) -> u32 { return ((token * 3u + which) * params.heads + head) * ITEMS; }
 fn y_at(token: u32, head: u32) -> u32 { return (token * params.heads + head) * ITEMS; }
+fn qkv_at(token: u32, which: u32, head: u32) -> u32 { return y_at(3u * token + which, head); }
 
 fn qkv_row(token: u32, which: u32, head: u32) -> Row {
   var row: Row;

@@ -2,8 +2,7 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
-
-export type LayernormForm = 'plain' | 'subgroup';
+import { kernelForm } from './kernel_form.ts';
 
 /**
  * Normalises the last axis to mean 0 and variance 1, then scales and shifts it.
@@ -11,18 +10,15 @@ export type LayernormForm = 'plain' | 'subgroup';
  * @param x [..., C]
  * @param w [C]
  * @param b [C]
- * @param options `form` overrides the choice of kernel, for tests and benches
  * @returns y [..., C]; keeps the mean and 1/std of each row for backward
  */
-export function layernorm(
-  x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5, form }: { eps?: number; form?: LayernormForm } = {},
-): Tensor {
+export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}): Tensor {
   const channels = x.shape.at(-1)!;
   const rows = size(x.shape) / channels;
   expectShape('layernorm', 'w', w.shape, [channels]);
   expectShape('layernorm', 'b', b.shape, [channels]);
 
-  const { file, tuning, workgroups, params } = choose(rows, channels, eps, form);
+  const { file, tuning, workgroups, params } = choose(rows, channels, eps);
   const [y, stats] = [empty(x.shape, 'layernorm'), empty([rows, 2], 'layernorm stats')];
   dispatch(`${file}/forward`, { x, w, b, y, stats }, { params, tuning, workgroups });
 
@@ -31,9 +27,9 @@ export function layernorm(
     const dx = empty(x.shape, 'dx');
     const part_w = empty([params.runs, channels], 'dw parts');
     const part_b = empty([params.runs, channels], 'db parts');
-    if (file === 'layernorm_subgroup') {
+    if (file === 'layernorm_panel') {
       const buffers = { x, w, stats, dy, dx, part_w, part_b };
-      dispatch('layernorm_subgroup/backward', buffers, { params, tuning, workgroups });
+      dispatch('layernorm_panel/backward', buffers, { params, tuning, workgroups });
     } else {
       const launch = { params, tuning };
       const known = { x, stats, dy };
@@ -53,30 +49,27 @@ export function layernorm(
 const MAX_RUNS = { software: 32, gpu: 256 };
 const MIN_RUN = 32;
 // drivers unroll the items that a lane holds: past this, compiling takes seconds and saves little
-const MAX_HELD = 12;
+const MAX_HELD = 6;
 
 type Choice = {
-  readonly file: 'layernorm' | 'layernorm_subgroup';
+  readonly file: 'layernorm' | 'layernorm_panel';
   readonly params: { rows: number; channels: number; items: number; eps: number; run: number; runs: number };
   readonly tuning: NonNullable<Launch['tuning']>;
   readonly workgroups: number;
 };
 
-function choose(rows: number, channels: number, eps: number, form?: LayernormForm): Choice {
-  const { deviceClass, subgroupSize: lanes, features } = tracing('layernorm').gpu;
-  const run = Math.max(MIN_RUN, Math.ceil(rows / MAX_RUNS[deviceClass]));
+function choose(rows: number, channels: number, eps: number): Choice {
+  const { gpu } = tracing('layernorm');
+  const run = Math.max(MIN_RUN, Math.ceil(rows / MAX_RUNS[gpu.deviceClass]));
   const runs = Math.ceil(rows / run);
   const items = channels % 4 === 0 ? channels / 4 : channels;
   const params = { rows, channels, items, eps, run, runs };
-  const held = channels / 4 / lanes;
-  const fits = features.has('subgroups') && Number.isInteger(held);
-  if (form === 'subgroup' && !fits) {
-    throw new Error(`layernorm: the subgroup form wants C a multiple of ${4 * lanes}, got ${channels}`);
+  const held = channels / 4 / gpu.subgroupSize;
+  if (kernelForm(gpu) === 'panel' && Number.isInteger(held) && held <= MAX_HELD) {
+    const tuning = { LANES: gpu.subgroupSize, HELD: held };
+    return { file: 'layernorm_panel', params, workgroups: runs, tuning };
   }
-  if (form === 'subgroup' || (!form && fits && deviceClass === 'software' && held <= MAX_HELD)) {
-    return { file: 'layernorm_subgroup', params, workgroups: runs, tuning: { LANES: lanes, HELD: held } };
-  }
-  const WG = deviceClass === 'software' ? 8 : 32;
+  const WG = gpu.deviceClass === 'software' ? 8 : 32;
   return { file: 'layernorm', params, workgroups: rows, tuning: { WG, ...itemOf(channels) } };
 }
 

@@ -1,7 +1,9 @@
+import { attentionPanel, attentionPanelKey } from '../../kernels/window_attention_panel.ts';
 import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { dispatch } from '../gpu/program.ts';
+import { dispatch, tracing, type Launch } from '../gpu/program.ts';
+import { kernelForm } from './kernel_form.ts';
 
 export type WindowAttention = {
   readonly heads: number;
@@ -11,61 +13,97 @@ export type WindowAttention = {
   readonly shift?: number;
 };
 
-// runs of windows whose sums the table's gradient is made of
-const MAX_RUNS = 16;
-
 /**
- * Window attention with relative position bias: softmax(q·k / √headDim + bias + mask)·v in every window and head,
- * with the shift, the windows and the mask by index arithmetic.
+ * Window attention with relative position bias: softmax(q·k / √headDim + bias + mask)·v in every window and
+ * head. The shift, the windows and the mask are index arithmetic.
  *
  * @param qkv [..., H, W, 3C], the last axis (q|k|v, head, head dim)
  * @param biasTable [(2 windowSize − 1)², heads]
  * @returns y [..., H, W, C], every token in its place on the map
  */
 export function windowAttention(qkv: Tensor, biasTable: Tensor, options: WindowAttention): Tensor {
-  const { params, tuning, shape } = setUp(qkv, biasTable, options);
-  const { windows, heads, side, runs } = params;
-  const [area, rows] = [side * side, windows * heads * side * side];
-  const [y, lse] = [empty(shape, 'attention'), empty([windows, heads, area], 'attention lse')];
-  const flops = 4 * rows * area * shape.at(-1)! / heads;
-  dispatch('window_attention/forward', { qkv, table: biasTable, y, lse }, { params, tuning, threads: rows, flops });
+  const job = check(qkv, biasTable, options);
+  const panel = choosePanel(job);
+  const { windows, heads, area, runs, plain } = job;
+  const table = biasTable;
+  const threads = windows * heads * area;
+  const [y, lse] = [empty(job.shape, 'attention'), empty([windows, heads, area], 'attention lse')];
+  const flops = 4 * threads * area * job.headDim;                          // of q·kᵀ and p·v together
+  if (panel) dispatch('window_attention_panel/forward', { qkv, table, y, lse }, { ...panel, flops });
+  else dispatch('window_attention/forward', { qkv, table, y, lse }, { ...plain, threads, flops });
 
   return record('windowAttention', [qkv, biasTable], y, (dy) => {
-    const [dqkv, delta] = [empty(qkv.shape, 'dqkv'), empty(lse.shape, 'attention delta')];
-    const known = { qkv, table: biasTable, lse, delta, dy };
-    dispatch('window_attention/backward_q', { ...known, y, dqkv }, { params, tuning, threads: rows, flops: 1.5 * flops });
-    dispatch('window_attention/backward_kv', { ...known, dqkv }, { params, tuning, threads: rows, flops: 2 * flops });
-    if (!biasTable.requiresGrad) return [dqkv, null];
+    const dqkv = empty(qkv.shape, 'dqkv');
     const part = empty([runs, heads, area, area], 'dtable parts');
-    dispatch('window_attention_table/partial', { ...known, part }, { params, tuning, threads: size(part.shape), flops });
+    const known = { qkv, table, lse, dy };
+    if (panel) {
+      const launch = { ...panel, flops: 2.5 * flops };
+      dispatch('window_attention_panel/backward', { ...known, dqkv, part }, launch);
+    } else {
+      const delta = empty(lse.shape, 'attention delta');
+      const launch = { ...plain, threads, flops: 1.25 * flops };
+      dispatch('window_attention/backward_q', { ...known, y, delta, dqkv }, launch);
+      dispatch('window_attention/backward_kv', { ...known, delta, dqkv }, launch);
+      if (biasTable.requiresGrad) {
+        const perPair = { ...plain, threads: size(part.shape), flops };
+        dispatch('window_attention_table/partial', { ...known, delta, part }, perPair);
+      }
+    }
+    if (!biasTable.requiresGrad) return [dqkv, null];
     const dtable = empty(biasTable.shape, 'dtable');
-    dispatch('window_attention_table/backward', { part, dtable }, { params, tuning, threads: size(dtable.shape) });
+    dispatch('window_attention_table/backward', { part, dtable }, { ...plain, threads: size(dtable.shape) });
     return [dqkv, dtable];
   });
 }
 
-function setUp(qkv: Tensor, biasTable: Tensor, { heads, windowSize: side, shift = 0 }: WindowAttention) {
+// the table's gradient is a sum over runs of windows
+const MAX_RUNS = 16;
+const MAX_PANEL_SIDE = 12;
+
+type Job = {
+  readonly shape: readonly number[];
+  readonly windows: number; readonly heads: number; readonly headDim: number;
+  readonly side: number; readonly area: number; readonly runs: number;
+  readonly params: Record<string, number>;
+  /** Parameters and tuning of the plain kernels. */
+  readonly plain: Pick<Launch, 'params' | 'tuning'>;
+};
+
+function check(qkv: Tensor, biasTable: Tensor, { heads, windowSize: side, shift = 0 }: WindowAttention): Job {
   const [height, width, wide] = qkv.shape.slice(-3) as [number, number, number];
   const headDim = wide / 3 / heads;
   if (!Number.isInteger(headDim)) {
-    throw new Error(`windowAttention: the last axis of qkv must be a multiple of 3 · ${heads} heads, got ${wide}`);
+    throw new Error(`windowAttention: qkv's last axis must be a multiple of 3 · ${heads} heads, got ${wide}`);
   }
   for (const [axis, length] of [['H', height], ['W', width]] as const) {
-    if (length % side !== 0) {
-      throw new Error(`windowAttention: ${axis} = ${length} must be a multiple of windowSize = ${side}`);
-    }
+    if (length % side === 0) continue;
+    throw new Error(`windowAttention: ${axis} = ${length} must be a multiple of windowSize = ${side}`);
   }
   if (!(shift >= 0 && shift < side)) {
     throw new Error(`windowAttention: shift must be from 0 to ${side - 1}, got ${shift}`);
   }
   expectShape('windowAttention', 'biasTable', biasTable.shape, [(2 * side - 1) ** 2, heads]);
-  const windows = size(qkv.shape.slice(0, -1)) / side ** 2;
+
+  const area = side ** 2;
+  const windows = size(qkv.shape.slice(0, -1)) / area;
   const run = Math.ceil(windows / MAX_RUNS);
   const runs = Math.ceil(windows / run);
-  const vectors = headDim % 4 === 0;
+  const params = { windows, heads, height, width, shift, scale: headDim ** -0.5, run, runs };
+  const items = headDim % 4 === 0
+    ? { Item: 'vec4f', WIDTH: 4, ITEMS: headDim / 4 }
+    : { Item: 'f32', WIDTH: 1, ITEMS: headDim };
   return {
-    params: { windows, heads, height, width, side, shift, scale: headDim ** -0.5, run, runs },
-    tuning: vectors ? { Item: 'vec4f', WIDTH: 4, ITEMS: headDim / 4 } : { Item: 'f32', WIDTH: 1, ITEMS: headDim },
-    shape: [...qkv.shape.slice(0, -1), wide / 3],
+    shape: [...qkv.shape.slice(0, -1), wide / 3], windows, heads, headDim, side, area, runs,
+    params, plain: { params, tuning: { SIDE: side, ...items } },
   };
+}
+
+/** The launch of the panel form, where it suits the device and the sizes fit; else null. */
+function choosePanel({ heads, headDim, side, runs, params }: Job): Launch | null {
+  const { gpu } = tracing('windowAttention');
+  const lanes = gpu.subgroupSize;
+  if (kernelForm(gpu) !== 'panel' || headDim % (4 * lanes) !== 0 || side > MAX_PANEL_SIDE) return null;
+  const shape = { lanes, headDim, side };
+  const generated = { key: attentionPanelKey(shape), code: () => attentionPanel(shape) };
+  return { params, generated, workgroups: runs * heads };
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { gradcheck } from '../../src/autograd/gradcheck.ts';
 import { evaluate } from '../../src/autograd/run.ts';
 import { empty, lasting, release, type Tensor } from '../../src/autograd/tensor.ts';
+import { kernelForm, withKernelForm } from '../../src/ops/kernel_form.ts';
 import { layernorm } from '../../src/ops/layernorm.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -31,10 +32,10 @@ for (const [rows, channels] of [
 }
 
 for (const [rows, channels] of [[1, 32], [97, 64], [70, 96], [33, 384]] as const) {
-  for (const form of ['plain', 'subgroup'] as const) {
+  for (const form of ['plain', 'panel'] as const) {
     test(`layernorm() agrees with its definition in ${form} form at [${rows}, ${channels}]`, (context) => {
-      context.skip(form === 'subgroup' && !gpu().features.has('subgroups'), 'this device has no subgroups');
-      const op = (x?: Tensor, w?: Tensor, b?: Tensor) => layernorm(x!, w!, b!, { form });
+      context.skip(form === 'panel' && kernelForm(gpu()) !== 'panel', 'this device has no panel form');
+      const op = (...[x, w, b]: Tensor[]) => withKernelForm(form, () => layernorm(x!, w!, b!));
       return gradcheck(gpu(), op, reference(1e-5), [[rows, channels], [channels], [channels]]);
     });
   }

@@ -1,5 +1,5 @@
-// layernorm_subgroup: layernorm by workgroups of one subgroup each, which walk a run of rows and hold a
-// row in registers. For SIMD-on-CPU drivers: they like few workgroups, long loops and no workgroup memory.
+// layernorm_panel: layernorm by workgroups of one subgroup each, which walk a run of rows and hold a row in
+// registers. For SIMD-on-CPU drivers: they like few workgroups, long loops and no workgroup memory.
 // See layernorm for the maths.
 //
 //   forward    y, stats                    as layernorm/forward
