@@ -2,13 +2,13 @@
 //
 //   y[g,r,c] = scale · Σ_k s[g,r,k] · p[g,k,c]  (+ bias[g,c])  (+ y[g,r,c] where accumulate)
 //
-// Lanes span columns. A panel of p (DEPTH k-values by COLUMNS·lanes columns) is copied once into function-scope arrays,
-// which are read at constant indices only, so that the compiler folds the reads into vector instructions. Rows of s are
-// streamed: each lane loads some k-values, and a broadcast hands each value to all lanes. Sums over the chunks of k
-// live in y in between. `kernels/matmul.wgsl` is the plain form that this agrees with.
+// Lanes span columns. A panel of p (DEPTH k-values by COLUMNS·lanes columns) is copied once into function-scope
+// arrays, which are read at constant indices only, so that the compiler folds the reads into vector instructions.
+// Rows of s are streamed: each lane loads some k-values, and a broadcast hands each value to all lanes. Sums over
+// the chunks of k live in y in between. `kernels/matmul.wgsl` is the plain form that this agrees with.
 //
-// Two devices keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls them; and
-// long straight code is cut into blocks by conditions that are always true at run time.
+// Two means keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls them;
+// and long straight code is cut into blocks by conditions that are always true at run time.
 
 export type PanelForm = {
   /** Lanes of a subgroup. */
@@ -17,7 +17,7 @@ export type PanelForm = {
   readonly columns: number;
   /** k-values of a panel: a multiple of 32. */
   readonly depth: number;
-  /** How s is loaded: four k-values a lane (k contiguous, all strides multiples of 4), or one, with any strides. */
+  /** How s is loaded: four k-values a lane (contiguous, all strides multiples of 4), or one, with any strides. */
   readonly stream: 'vec4' | 'scalar';
   /** How p is loaded: vec4 along k, vec4 along columns, or single values with any strides. */
   readonly panel: 'k' | 'columns' | 'scalar';
@@ -26,19 +26,33 @@ export type PanelForm = {
   /** k ends inside a panel: what lies past the end counts as 0. */
   readonly tail: boolean;
   readonly bias: boolean;
+  /** Whose elements are dropped where their bit of the mask is 0; rows of the mask are multiples of 4. */
+  readonly mask?: 'stream' | 'panel' | 'output' | undefined;
   /** What else a workgroup does with its tile of y once that is complete. */
   readonly epilogue?: Epilogue;
 };
 
-export type Epilogue = { readonly key: string; readonly bindings: string; readonly body: string };
+export type Epilogue = {
+  readonly key: string;
+  readonly bindings: string;
+  readonly body: string;
+  /** Whether it calls `kept`. */
+  readonly masked: boolean;
+};
+
+// which of four elements from `at` on, a multiple of 4, the mask keeps
+const MASK = `@group(0) @binding(7) var<storage, read> mask: array<u32>;
+fn kept(at: u32) -> vec4f { return vec4f((vec4u(mask[at >> 5u] >> (at & 31u)) >> vec4u(0u, 1u, 2u, 3u)) & vec4u(1u)); }`;
 
 const BLOCK = 32;
+
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
 
 export function panelKey(form: PanelForm): string {
   const { lanes, columns, depth, stream, panel, store, tail, bias } = form;
-  const words = [lanes, columns, depth, stream, panel, store, tail && 'tail', bias && 'bias', form.epilogue?.key];
+  const words = [lanes, columns, depth, stream, panel, store, tail && 'tail', bias && 'bias',
+    form.mask && `mask ${form.mask}`, form.epilogue?.key];
   return `matmul_panel(${words.filter(Boolean).join(' ')})`;
 }
 
@@ -47,7 +61,8 @@ export function matmulPanel(form: PanelForm): string {
   return `enable subgroups;
 struct Params {
   m: u32, n: u32, k: u32, batch: u32, s_at: u32, s_batch: u32, s_row: u32, s_col: u32, p_at: u32, p_batch: u32, p_row: u32,
-  p_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32, rows: u32, y_stream: u32, zero: u32,
+  p_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32, rows: u32, y_stream: u32,
+  mask_row: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<${stream === 'vec4' ? 'vec4f' : 'f32'}>;
@@ -55,6 +70,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<${form.store === 'vec4' ? 'vec4f' : 'f32'}>;
 ${bias ? '@group(0) @binding(4) var<storage, read> bias: array<f32>;' : ''}
 ${form.epilogue?.bindings ?? ''}
+${form.mask || form.epilogue?.masked ? MASK : ''}
 @compute @workgroup_size(${lanes})
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {
@@ -70,7 +86,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let s_at = params.s_at + g * params.s_batch;
   let p_at = params.p_at + g * params.p_batch;
   let y_at = params.y_at + g * params.y_batch;
-${lines(blocks(form).length, (h) => `  var panel${h}: array<vec4f, ${blocks(form)[h]!.depth * columns / 4}>;`)}
+${blocks(form).map((block) => `  var panel${block.index}: array<vec4f, ${block.depth * columns / 4}>;`).join('\n')}
 ${bias ? biasLoad(form) : ''}
   for (var k0 = 0u; k0 < params.k; k0 += ${depth}u) {
 ${blocks(form).map((block) => fill(form, block)).join('\n')}
@@ -79,6 +95,7 @@ ${streamLoads(form)}
 ${lines(columns, (c) => `      var y${c} = 0.0;`)}
 ${blocks(form).map((block) => products(form, block)).join('\n')}
 ${lines(columns, (c) => `      y${c} *= params.scale;`)}
+${form.mask === 'output' ? dropOutputs(form) : ''}
       if (k0 > 0u || params.accumulate == 1u) {
 ${addStored(form)}
       }
@@ -95,22 +112,26 @@ type Block = { readonly index: number; readonly from: number; readonly depth: nu
 
 // the panel in blocks of k, each an array of its own
 function blocks({ depth }: PanelForm): Block[] {
-  return range(Math.ceil(depth / BLOCK)).map((index) => ({ index, from: index * BLOCK, depth: Math.min(BLOCK, depth - index * BLOCK) }));
+  return range(Math.ceil(depth / BLOCK)).map((index) => {
+    const from = index * BLOCK;
+    return { index, from, depth: Math.min(BLOCK, depth - from) };
+  });
 }
 
 // the column of a lane's c-th value, where `c` is an expression: vec4 by vec4, so that whole vec4 can be stored
-export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string => `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
+export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string =>
+  `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
 
 function fill(form: PanelForm, { index, from, depth }: Block): string {
   const { columns, lanes, panel, tail } = form;
   const quads = columns / 4;
   if (panel === 'k') {                                   // panel[c·depth/4 + k/4] holds four k-values of column c
-    const inside = tail ? `, k < params.k` : '';
+    const load = 'b[(p_at + column * params.p_col + k) >> 2u]';
     return `    for (var i = 0u; i < ${depth / 4 * columns}u + zero; i++) {
       let c = i / ${depth / 4}u;
       let k = k0 + ${from}u + i % ${depth / 4}u * 4u;
       let column = min(${columnOf(form, 'c')}, params.n - 1u);
-      panel${index}[i] = ${tail ? 'select(vec4f(), ' : ''}b[(p_at + column * params.p_col + k) >> 2u]${tail ? `${inside})` : ''};
+      panel${index}[i] = ${tail ? `select(vec4f(), ${load}, k < params.k)` : load};
     }`;
   }
   const rowLoop = (body: string): string => `    for (var i = 0u; i < ${depth * quads}u + zero; i++) {
@@ -119,12 +140,14 @@ ${body}
       panel${index}[i] = ${tail ? 'select(vec4f(), value, k < params.k)' : 'value'};
     }`;
   if (panel === 'columns') {                             // panel[k·quads + c/4] holds four columns of row k
+    const masked = form.mask === 'panel' ? ' * kept(k * params.mask_row + column)' : '';
     return rowLoop(`      let column = min(c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u, params.n - 4u);
-      let value = b[(p_at + k * params.p_row + column) >> 2u];`);
+      let value = b[(p_at + k * params.p_row + column) >> 2u]${masked};`);
   }
+  const values = range(4).map((e) => `b[at + min(column + ${e}u, params.n - 1u) * params.p_col]`).join(', ');
   return rowLoop(`      let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
       let at = p_at + k * params.p_row;
-      let value = vec4f(${range(4).map((e) => `b[at + min(column + ${e}u, params.n - 1u) * params.p_col]`).join(', ')});`);
+      let value = vec4f(${values});`);
 }
 
 function panelValue({ columns, panel }: PanelForm, block: Block, k: number, c: number): string {
@@ -133,11 +156,14 @@ function panelValue({ columns, panel }: PanelForm, block: Block, k: number, c: n
     : `panel${block.index}[${k * columns / 4 + (c >> 2)}][${c & 3}]`;
 }
 
-function streamLoads({ lanes, depth, stream, tail }: PanelForm): string {
+function streamLoads({ lanes, depth, stream, tail, mask }: PanelForm): string {
   const each = stream === 'vec4' ? 4 : 1;
   return lines(Math.ceil(depth / (lanes * each)), (q) => {
     const k = `k0 + ${q * lanes * each}u + lane${each === 4 ? ' * 4u' : ''}`;
-    const load = each === 4 ? `a[(s_at + r * params.s_row + ${k}) >> 2u]` : `a[s_at + r * params.s_row + (${k}) * params.s_col]`;
+    const masked = mask === 'stream' ? ` * kept(r * params.mask_row + ${k})` : '';
+    const load = each === 4
+      ? `a[(s_at + r * params.s_row + ${k}) >> 2u]${masked}`
+      : `a[s_at + r * params.s_row + (${k}) * params.s_col]`;
     return `      let x${q} = ${tail ? `select(${each === 4 ? 'vec4f()' : '0.0'}, ${load}, ${k} < params.k)` : load};`;
   });
 }
@@ -155,12 +181,14 @@ function products(form: PanelForm, block: Block): string {
   return `      if (zero != ${block.index + 1}u) {\n${body}\n      }`;
 }
 
-const quadAt = ({ lanes }: PanelForm, q: number): string => `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
+const quadAt = ({ lanes }: PanelForm, q: number): string =>
+  `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
 const valueAt = (form: PanelForm, c: number): string => `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
+const inside = (form: PanelForm, c: number): string => `${columnOf(form, `${c}u`)} < params.n`;
 
 function addStored(form: PanelForm): string {
   if (form.store === 'scalar') {
-    return lines(form.columns, (c) => `        if (${columnOf(form, `${c}u`)} < params.n) { y${c} += y[${valueAt(form, c)}]; }`);
+    return lines(form.columns, (c) => `        if (${inside(form, c)}) { y${c} += y[${valueAt(form, c)}]; }`);
   }
   return lines(form.columns / 4, (q) =>
     `        { let old = y[${quadAt(form, q)}]; ${range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ')} }`);
@@ -168,12 +196,24 @@ function addStored(form: PanelForm): string {
 
 function storeRow(form: PanelForm): string {
   if (form.store === 'scalar') {
-    return lines(form.columns, (c) => `      if (${columnOf(form, `${c}u`)} < params.n) { y[${valueAt(form, c)}] = y${c}; }`);
+    return lines(form.columns, (c) => `      if (${inside(form, c)}) { y[${valueAt(form, c)}] = y${c}; }`);
   }
-  return lines(form.columns / 4, (q) => `      y[${quadAt(form, q)}] = vec4f(${range(4).map((e) => `y${4 * q + e}`).join(', ')});`);
+  return lines(form.columns / 4, (q) => {
+    const values = range(4).map((e) => `y${4 * q + e}`).join(', ');
+    return `      y[${quadAt(form, q)}] = vec4f(${values});`;
+  });
 }
 
 function biasLoad(form: PanelForm): string {
   return lines(form.columns, (c) =>
     `  let bias${c} = bias[g * params.bias_batch + min(${columnOf(form, `${c}u`)}, params.n - 1u)];`);
+}
+
+/** Drops what the mask does not keep of a row's values. */
+export function dropOutputs({ lanes, columns }: Pick<PanelForm, 'lanes' | 'columns'>, name = 'y'): string {
+  return lines(columns / 4, (q) => {
+    const column = `min(c0 + lane * 4u + ${4 * q * lanes}u, params.n - 4u)`;
+    const values = range(4).map((e) => `${name}${4 * q + e} *= keep[${e}];`).join(' ');
+    return `      { let keep = kept(r * params.mask_row + ${column}); ${values} }`;
+  });
 }

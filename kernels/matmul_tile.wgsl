@@ -1,6 +1,7 @@
 // matmul_tile: the form for GPUs. A workgroup computes a BM × BN tile of y out of tiles of a and b in workgroup memory.
 //
-//   forward   y[g,m,n] = scale · Σ_k a[g,m,k] · b[g,k,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate)
+//   forward   y[g,m,n] = scale · Σ_k a[g,m,k] · b[g,k,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate), with
+//             elements of a, b or the product dropped by mask as in matmul.wgsl
 //   part      parts[s,g,m,n] = Σ_{k in run s} a[g,m,k] · b[g,k,n]       for few outputs and long sums
 //   finish    y[g,m,n] = scale · Σ_s parts[s,g,m,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate)
 //
@@ -20,7 +21,7 @@ const PAD = 1u;                 // keeps a column of a tile from falling into on
 struct Params {
   m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32, b_batch: u32,
   b_row: u32, b_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32,
-  has_bias: u32, run: u32, splits: u32,
+  has_bias: u32, mask_on: u32, mask_row: u32, run: u32, splits: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -28,10 +29,14 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> parts: array<f32>;
+@group(0) @binding(6) var<storage, read> mask: array<u32>;
 
 var<workgroup> left: array<f32, BK * (BM + PAD)>;      // [k][m]
 var<workgroup> right: array<f32, BK * (BN + PAD)>;     // [k][n]
 var<private> sum: array<f32, TM * TN>;
+
+// 1 where the mask keeps element `at`, else 0
+fn kept(at: u32) -> f32 { return f32((mask[at >> 5u] >> (at & 31u)) & 1u); }
 
 struct Tile { g: u32, m0: u32, n0: u32, split: u32, inside: bool }
 
@@ -73,6 +78,7 @@ fn load_left(t: Tile, lane: u32, k0: u32, end: u32) {
     var value = 0.0;
     if (t.m0 + m < params.m && k0 + k < end) {
       value = a[params.a_at + t.g * params.a_batch + (t.m0 + m) * params.a_row + (k0 + k) * params.a_col];
+      if (params.mask_on == 1u) { value *= kept((t.m0 + m) * params.mask_row + k0 + k); }
     }
     left[k * (BM + PAD) + m] = value;
   }
@@ -86,6 +92,7 @@ fn load_right(t: Tile, lane: u32, k0: u32, end: u32) {
     var value = 0.0;
     if (t.n0 + n < params.n && k0 + k < end) {
       value = b[params.b_at + t.g * params.b_batch + (k0 + k) * params.b_row + (t.n0 + n) * params.b_col];
+      if (params.mask_on == 2u) { value *= kept((k0 + k) * params.mask_row + t.n0 + n); }
     }
     right[k * (BN + PAD) + n] = value;
   }
@@ -94,6 +101,7 @@ fn load_right(t: Tile, lane: u32, k0: u32, end: u32) {
 fn store(g: u32, m: u32, n: u32, total: f32) {
   let at = params.y_at + g * params.y_batch + m * params.y_row + n;
   var value = params.scale * total;
+  if (params.mask_on == 3u) { value *= kept(m * params.mask_row + n); }
   if (params.has_bias == 1u) { value += bias[g * params.bias_batch + n]; }
   if (params.accumulate == 1u) { value += y[at]; }
   y[at] = value;

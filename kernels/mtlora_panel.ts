@@ -1,17 +1,23 @@
-// mtlora_panel: the low-rank updates of a multi-task linear layer as the epilogue of its base product (matmul_panel).
+// mtlora_panel: the low-rank updates of a multi-task linear layer as the epilogue of its base product, which
+// matmul_panel writes.
 //
 //   y[0] = base + P_s B_sᵀ          y[t] = base + P_t B_tᵀ (+ P_s B_sᵀ where tasks include the shared update)
 //
-// base is the tile that the workgroup has just stored in y[0]; P [M, R] and Bᵀ [R, N] hold the branches side by side,
-// the shared one first, scales already in P. Rows of Bᵀ lie in function-scope panels; a row of P is broadcast.
+// base is the tile that the workgroup has just stored in y[0]; P [M, R] and Bᵀ [R, N] hold the branches side by
+// side, the shared one first, scales already in P. Rows of Bᵀ lie in function-scope panels; a row of P is
+// broadcast.
 // `kernels/mtlora_linear.wgsl` is the plain form.
-import { columnOf, lines, range, type Epilogue, type PanelForm } from './matmul_panel.ts';
+import { columnOf, dropOutputs, lines, range, type Epilogue, type PanelForm } from './matmul_panel.ts';
 
 export type Update = {
   /** Ranks of the shared branch and of each task's; 0 where there is no shared branch. */
   readonly ranks: readonly number[];
   /** Whether the tasks' outputs include the shared update (mode matrixv2). */
   readonly tasksIncludeShared: boolean;
+  /** Values in a row of P, where that holds more branches than these. */
+  readonly row?: number;
+  /** Drops elements of the shared update where their bit of the mask is 0. */
+  readonly masked?: boolean;
 };
 
 type Form = Pick<PanelForm, 'lanes' | 'columns' | 'store'>;
@@ -20,13 +26,15 @@ const BLOCK = 32;
 export function lowRankUpdate(form: Form, update: Update): Epilogue {
   const rank = update.ranks.reduce((a, b) => a + b, 0);
   return {
-    key: `update ${update.ranks.join(',')}${update.tasksIncludeShared ? ' v2' : ''}`,
-    bindings: '@group(0) @binding(5) var<storage, read> p: array<f32>;\n@group(0) @binding(6) var<storage, read> bt: array<f32>;',
+    key: `update ${update.ranks.join(',')}${update.tasksIncludeShared ? ' v2' : ''}${update.masked ? ' masked' : ''}${update.row ? ` of ${update.row}` : ''}`,
+    masked: update.masked ?? false,
+    bindings: `@group(0) @binding(5) var<storage, read> p: array<f32>;
+@group(0) @binding(6) var<storage, read> bt: array<f32>;`,
     body: `${lines(Math.ceil(rank / BLOCK), (h) => fillBlock(form, h, Math.min(BLOCK, rank - h * BLOCK)))}
   for (var r = r0; r < r1; r++) {
 ${lines(Math.ceil(rank / form.lanes), (q) => {
   const column = `${q * form.lanes}u + lane`;
-  return `    let p${q} = p[r * ${rank}u + min(${column}, ${rank - 1}u)];`;
+  return `    let p${q} = p[r * ${update.row ?? rank}u + min(${column}, ${rank - 1}u)];`;
 })}
 ${lines(form.columns, (c) => `    var y${c} = 0.0;`)}
 ${loadRow(form)}
@@ -45,15 +53,23 @@ function fillBlock({ lanes, columns }: Form, h: number, depth: number): string {
   }`;
 }
 
-function branches(form: Form, { ranks, tasksIncludeShared }: Update): string {
+function branches(form: Form, { ranks, tasksIncludeShared, masked = false }: Update): string {
   const offsets = ranks.map((_, g) => ranks.slice(0, g).reduce((a, b) => a + b, 0));
-  const shared = `${addBranch(form, 'y', 0, ranks[0]!)}\n${storeRow(form, 'y', 0)}`;
+  const shared = `${masked ? maskedBranch(form, ranks[0]!) : addBranch(form, 'y', 0, ranks[0]!)}\n${storeRow(form, 'y', 0)}`;
   const tasks = range(ranks.length - 1).map((t) => `    if (zero != ${t + 91}u) {
 ${lines(form.columns, (c) => `    var t${c} = y${c};`)}
 ${addBranch(form, 't', offsets[t + 1]!, ranks[t + 1]!)}
 ${storeRow(form, 't', t + 1)}
     }`);
   return (tasksIncludeShared ? [shared, ...tasks] : [...tasks, shared]).join('\n');
+}
+
+// the sum apart, as only it is dropped
+function maskedBranch(form: Form, rank: number): string {
+  return `${lines(form.columns, (c) => `      var u${c} = 0.0;`)}
+${addBranch(form, 'u', 0, rank)}
+${dropOutputs(form, 'u')}
+${lines(form.columns, (c) => `      y${c} += u${c};`)}`;
 }
 
 function addBranch({ lanes, columns }: Form, name: string, offset: number, rank: number): string {

@@ -1,7 +1,8 @@
+import { size } from '../autograd/shape.ts';
 import type { Tensor } from '../autograd/tensor.ts';
 import { concat, slice } from '../ops/concat.ts';
-import { dropout } from '../ops/dropout.ts';
-import { add, multiply } from '../ops/elementwise.ts';
+import { keepBits, type KeepBits } from '../ops/dropout.ts';
+import { add } from '../ops/elementwise.ts';
 import { layernorm } from '../ops/layernorm.ts';
 import { linear } from '../ops/matmul.ts';
 import { mtloraLinear } from '../ops/mtlora_linear.ts';
@@ -25,8 +26,8 @@ export type Adaptation = {
   readonly taskScales?: readonly Tensor[] | undefined;
   /** Mode addition: the norm of the sum of the tasks' outputs. */
   readonly norm?: { readonly w: Tensor; readonly b: Tensor } | undefined;
-  /** Replaces the drawn dropout, in tests: [1, ..., in], already divided by the share that is kept. */
-  readonly dropoutMask?: Tensor | undefined;
+  /** Stands in for the drawn mask of dropout, where a run is to be repeated that another program drew. */
+  readonly keep?: KeepBits | undefined;
 };
 
 export type Site = {
@@ -44,19 +45,18 @@ export function siteLayer({ w, bias, adaptation }: Site, training: boolean): Lay
   const { mode, a, ranks, scales, norm } = adaptation;
   return (x) => {
     const input = ranks.length === 1 ? firstStream(x) : x;
-    const dropped = droppedInput(adaptation, input, training);
-    const y = mtloraLinear(input, dropped, { w, bias, a, bt: scaledBt(adaptation) }, {
+    const keep = dropoutOf(adaptation, input, training);
+    const y = mtloraLinear(input, keep, { w, bias, a, bt: scaledBt(adaptation) }, {
       ranks, scales, tasksIncludeShared: mode === 'matrixv2',
     });
     return mode === 'addition' ? withSharedSum(y, norm!) : y;
   };
 }
 
-function droppedInput(adaptation: Adaptation, x: Tensor, training: boolean): Tensor | null {
-  const { dropout: rate, dropoutMask, ranks } = adaptation;
+function dropoutOf({ dropout: rate, keep, ranks }: Adaptation, x: Tensor, training: boolean): KeepBits | null {
   if (x.shape[0] !== 1 && ranks[0] === 0) return null;    // every branch has its own, undropped input
-  if (dropoutMask) return multiply(firstStream(x), dropoutMask);
-  return training && rate > 0 ? dropout(firstStream(x), rate, { training }) : null;
+  if (keep) return keep;
+  return training && rate > 0 ? keepBits('dropout', size(x.shape) / x.shape[0]!, rate) : null;
 }
 
 // mode addition: shared = base + norm(Σ_t y_t); stream 0 holds the base, as the shared branch has rank 0

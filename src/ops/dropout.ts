@@ -29,6 +29,19 @@ export function dropMask(op: string, shape: Shape, rate: number): Tensor {
   return y;
 }
 
+/** A drawn mask of many elements: bit i % 32 of word i / 32 is set where element i is kept, to be scaled by `factor`. */
+export type KeepBits = { readonly bits: Tensor; readonly factor: number };
+
+/** Draws the mask of a dropout that another op applies as it reads. */
+export function keepBits(op: string, count: number, rate: number): KeepBits {
+  expectRate(op, rate);
+  const draw = drawOf(op, rate);
+  const words = Math.ceil(count / 32);
+  const bits = empty([words], `${op} kept`, 'u32');
+  dispatch('dropout/draw_bits', { bits }, { params: { count, ...draw }, threads: words });
+  return { bits, factor: draw.factor };
+}
+
 /** @throws Error `op: rate must be from 0 to below 1, got 1` */
 export function expectRate(op: string, rate: number): void {
   if (!(rate >= 0 && rate < 1)) throw new Error(`${op}: rate must be from 0 to below 1, got ${rate}`);

@@ -1,4 +1,4 @@
-import { expectShape, size } from '../autograd/shape.ts';
+import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
@@ -32,19 +32,33 @@ export type Gemm = {
   readonly scale?: number;
   /** Adds to what `y` holds already. */
   readonly accumulate?: boolean;
+  readonly mask?: Mask | null;
 };
+
+/** Elements of an operand, or of the product before it is added, that count as 0 where their bit is not set. */
+export type Mask = {
+  /** u32: element i is bit i % 32 of word i / 32. */
+  readonly bits: Tensor;
+  readonly on: 'a' | 'b' | 'y';
+  /** Elements in a row of the mask. */
+  readonly row: number;
+};
+
+const MASK_ON = { a: 1, b: 2, y: 3 } as const;
 
 const TILE = 4;
 
 // below this a workgroup tile is mostly empty
 const TILE_WORTH = 16 ** 3;
 
-/** Dispatches y = scale · a b (+ bias) (+ y), batched, with any strides; the form that suits the device and the shape. */
+/** y = scale · a b (+ bias) (+ y), batched, with any strides, in the form that suits the device. */
 export function gemm(job: Gemm): void {
   const { gpu } = tracing('matmul');
-  const { a, b, y, m, n, k, batch = 1, bias = null, scale = 1, accumulate = false } = job;
+  const { a, b, y, m, n, k, batch = 1, bias = null, scale = 1, accumulate = false, mask = null } = job;
   const flops = 2 * batch * m * n * k;
-  const buffers = { a: a.tensor, b: b.tensor, y: y.tensor, ...(bias ? { bias } : {}) };
+  const buffers: Record<string, Tensor> = { a: a.tensor, b: b.tensor, y: y.tensor };
+  if (bias) buffers.bias = bias;
+  if (mask) buffers.mask = mask.bits;
   const common = {
     m, n, k, batch, y_at: y.at ?? 0, y_batch: y.batch ?? 0, y_row: y.row,
     bias_batch: job.biasBatch ?? 0, scale, accumulate: Number(accumulate),
@@ -56,11 +70,11 @@ export function gemm(job: Gemm): void {
     return;
   }
   const strides = {
-    ...common, has_bias: Number(bias !== null),
+    ...common, has_bias: Number(bias !== null), mask_on: mask ? MASK_ON[mask.on] : 0, mask_row: mask?.row ?? 0,
     a_at: a.at ?? 0, a_batch: a.batch ?? 0, a_row: a.row, a_col: a.col,
     b_at: b.at ?? 0, b_batch: b.batch ?? 0, b_row: b.row, b_col: b.col,
   };
-  const bound = { bias: a.tensor, ...buffers };            // a kernel without bias still binds something there
+  const bound = { bias: a.tensor, mask: a.tensor, ...buffers };  // a kernel without them binds something there
   if (form === 'tile' && m * n * k >= TILE_WORTH) {
     tileMatmul(job, bound, strides);
     return;
@@ -129,13 +143,17 @@ function weightGradient(dy: Tensor, x: Tensor, w: Tensor, { m, n, k, batch }: Si
   return dw;
 }
 
-/** db[g, n] = Σ_m dy[g, m, n], for dy [g·m, n] and b [n] or [g, n]: partial sums over runs of rows, then over those. */
+/** db[g, n] = Σ_m dy[g, m, n], for dy [g·m, n] and b [n] or [g, n]. */
 export function biasGradient(dy: Tensor, b: Tensor, m: number, n: number): Tensor {
   return columnSums(dy, size(b.shape) / n, m, n, b.shape);
 }
 
-/** Σ over the middle axis of x [groups, rows, columns], in a fixed order. @returns [groups, columns] as `shape` */
-export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: readonly number[]): Tensor {
+/**
+ * Σ over the middle axis of x [groups, rows, columns], in a fixed order: over runs of rows, then over those.
+ *
+ * @returns [groups, columns] as `shape`
+ */
+export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: Shape): Tensor {
   const runs = Math.max(1, Math.min(64, Math.ceil(rows / 64)));
   const sum = empty(shape, 'column sums');
   const reduce = (from: Tensor, to: Tensor, inRows: number, outRows: number): void =>

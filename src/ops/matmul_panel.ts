@@ -8,11 +8,13 @@ type PanelLaunch = Launch & { params: Record<string, number> };
 
 const WORKGROUPS = 16;                   // enough to share among a machine's cores, few enough to fill panels rarely
 const MIN_ROWS = 32;
+const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 
 /** The panel form of a matmul, where the shape is worth it; else null. */
 export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch | null {
   const { a, b, y, m, n, k, batch = 1 } = job;
-  if (m * n * k < 32 * 32 * 32 || n < 4) return null;
+  const { mask } = job;
+  if (m * n * k < 32 * 32 * 32 || n < 4 || (mask && mask.row % 4 !== 0)) return null;
   const lanes = gpu.subgroupSize;
   const columns = columnsFor(n, lanes);
   const depth = depthFor(k);
@@ -23,7 +25,10 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
     store: n % (columns * lanes) === 0 && quads({ ...y, col: 1 }, n, y.row) ? 'vec4' : 'scalar',
     tail: k % depth !== 0,
     bias: Boolean(job.bias),
+    mask: mask ? MASKED[mask.on] : undefined,
   };
+  // a mask is read four elements at a time, as the operand that it drops from is
+  if (mask && (mask.on === 'a' ? form.stream !== 'vec4' : mask.on === 'b' && form.panel !== 'columns')) return null;
   const whole = update ? { ...form, epilogue: lowRankUpdate(form, update) } : form;
   const tilesC = Math.ceil(n / (columns * lanes));
   const rowTiles = Math.max(1, Math.min(Math.ceil(WORKGROUPS / (tilesC * batch)), Math.floor(m / MIN_ROWS)));
@@ -32,7 +37,7 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
     workgroups: batch * tilesC * Math.ceil(m / rows),
     generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
     params: {
-      rows, y_stream: 0,
+      rows, y_stream: 0, mask_row: mask?.row ?? 0,
       s_at: a.at ?? 0, s_batch: a.batch ?? 0, s_row: a.row, s_col: a.col,
       p_at: b.at ?? 0, p_batch: b.batch ?? 0, p_row: b.row, p_col: b.col,
     },

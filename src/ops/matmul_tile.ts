@@ -24,9 +24,9 @@ export function tileMatmul(job: Gemm, buffers: Readonly<Record<string, Tensor>>,
   const run = Math.ceil(k / splits / BK) * BK;
   const shape = { ...params, run, splits: Math.ceil(k / run) };
   const parts = empty([shape.splits, batch, m, n], 'matmul parts');
-  const { a, b, y, bias } = buffers as Record<'a' | 'b' | 'y' | 'bias', Tensor>;
-  dispatch('matmul_tile/part', { a, b, parts }, { workgroups: tiles * shape.splits, flops, params: shape });
-  dispatch('matmul_tile/finish', { y, bias, parts }, {
+  const { a, b, y, bias, mask } = buffers as Record<'a' | 'b' | 'y' | 'bias' | 'mask', Tensor>;
+  dispatch('matmul_tile/part', { a, b, mask, parts }, { workgroups: tiles * shape.splits, flops, params: shape });
+  dispatch('matmul_tile/finish', { y, bias, mask, parts }, {
     workgroups: Math.ceil(batch * m * n / WG), params: shape, flops: batch * m * n * shape.splits,
   });
 }

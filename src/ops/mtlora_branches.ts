@@ -1,6 +1,6 @@
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
-import { forms, gemm } from './matmul.ts';
+import { forms, gemm, type Mask } from './matmul.ts';
 
 /** One low-rank branch: its rows in A and Bᵀ, which are its columns in P. */
 export type Branch = { readonly at: number; readonly rank: number; readonly scale: number };
@@ -11,34 +11,27 @@ export type Job = {
   readonly n: number;
   readonly k: number;
   readonly rank: number;
-  /** The shared branch first. */
+  /** The shared branch first; scales include dropout's factor where the branch reads the dropped input. */
   readonly branches: readonly Branch[];
   /** Whether each task's branch reads a stream of its own. */
   readonly ownInputs: boolean;
   readonly tasksIncludeShared: boolean;
+  /** Which elements of the shared input the branches see, as bits; null where nothing is dropped. */
+  readonly keep: Tensor | null;
 };
 
 /** Branches in their order that one batched product can serve: of equal rank and scale, first stream `stream`. */
 type Run = Branch & { readonly stream: number; readonly count: number };
 
-export function branchTable(ranks: readonly number[], scales: readonly number[]): Branch[] {
-  let at = 0;
-  return ranks.map((rank, g) => {
-    const branch = { at, rank, scale: scales[g]! };
-    at += rank;
-    return branch;
-  });
-}
-
 /** P [M, R] = scale · input Aᵀ for every branch, side by side. */
-export function projectDown({ m, k, rank, branches, ownInputs }: Job, x: Tensor, dropped: Tensor | null, a: Tensor): Tensor {
+export function projectDown(job: Job, x: Tensor, a: Tensor): Tensor {
+  const { m, k, rank, ownInputs } = job;
   const p = empty([m, Math.max(1, rank)], 'low-rank p');
-  for (const { at, rank: r, scale, stream, count } of runs(branches, ownInputs)) {
-    const own = ownInputs && stream > 0;
+  for (const { at, rank: r, scale, stream, count } of runs(job, ownInputs)) {
     gemm({
-      a: { tensor: own ? x : dropped ?? x, at: own ? stream * m * k : 0, row: k, col: 1, batch: own ? m * k : 0 },
-      b: { tensor: a, at: at * k, row: 1, col: k, batch: r * k },
+      a: inputOf(job, x, stream), b: { tensor: a, at: at * k, row: 1, col: k, batch: r * k },
       y: { tensor: p, at, row: rank, batch: r }, m, n: r, k, batch: count, scale,
+      mask: maskOf(job, stream, 'a'),
     });
   }
   return p;
@@ -52,71 +45,103 @@ export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor
   if (m * n % 4 === 0) {
     dispatch('mtlora_linear/sum_streams', { dy, total }, { threads: m * n / 4, params, flops });
   } else {
-    dispatch('mtlora_linear/sum_streams_single', { dy_single: dy, total_single: total }, { threads: m * n, params, flops });
+    const single = { dy_single: dy, total_single: total };
+    dispatch('mtlora_linear/sum_streams_single', single, { threads: m * n, params, flops });
   }
   return total;
 }
 
-type Saved = {
-  x: Tensor; dropped: Tensor | null; a: Tensor; bt: Tensor; w: Tensor; p: Tensor; dy: Tensor; total: Tensor;
-};
-type LowRankGradients = { dx: Tensor | null; da: Tensor | null; dbt: Tensor | null; dDropped: Tensor | null };
-
 /**
- * All gradients but that of W: dP = scale · dy B, then dx = (Σ dy) W + dP A, dA = dPᵀ input, dBᵀ = Pᵀ dy. Where tasks
- * include the shared update, the shared branch sees Σ dy instead of the shared stream's dy.
+ * dP [M, R] = scale · dy B, side by side. Where tasks include the shared update, the shared branch sees the sum of
+ * all streams' dy instead of its own.
  */
-export function lowRankBackward(job: Job, saved: Saved): LowRankGradients {
-  const { m, n, k, rank, branches, ownInputs, tasksIncludeShared } = job;
-  const { x, dropped, a, bt, w, p, dy, total } = saved;
-  const needed = x.requiresGrad || (dropped?.requiresGrad ?? false) || a.requiresGrad;
-  const dp = needed && rank > 0 ? empty([m, rank], 'low-rank dp') : null;
-  const dbt = bt.requiresGrad && rank > 0 ? empty(bt.shape, 'low-rank dbt') : null;
-  for (const { at, rank: r, scale, stream, count } of runs(branches, true)) {
-    const own = stream > 0 || !tasksIncludeShared;
-    const out = { tensor: own ? dy : total, at: own ? stream * m * n : 0, batch: m * n };
-    if (dp) {
-      gemm({
-        a: { ...out, row: n, col: 1 }, b: { tensor: bt, at: at * n, row: 1, col: n, batch: r * n },
-        y: { tensor: dp, at, row: rank, batch: r }, m, n: r, k: n, batch: count, scale,
-      });
-    }
-    if (dbt) {
-      gemm({
-        a: { tensor: p, at, row: 1, col: rank, batch: r }, b: { ...out, row: n, col: 1 },
-        y: { tensor: dbt, at: at * n, row: n, batch: r * n }, m: r, n, k: m, batch: count,
-      });
-    }
+export function projectBack(job: Job, dy: Tensor, total: Tensor, bt: Tensor): Tensor {
+  const { m, n, rank } = job;
+  const dp = empty([m, Math.max(1, rank)], 'low-rank dp');
+  for (const { at, rank: r, scale, stream, count } of runs(job, true)) {
+    gemm({
+      a: gradientOf(job, dy, total, stream), b: { tensor: bt, at: at * n, row: 1, col: n, batch: r * n },
+      y: { tensor: dp, at, row: rank, batch: r }, m, n: r, k: n, batch: count, scale,
+    });
   }
-  const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx') : null;
-  if (dx) gemm(forms(m, n, k).input(total, w, dx));
-  const dDropped = dropped?.requiresGrad ? empty(dropped.shape, 'mtlora dv') : null;
-  const da = a.requiresGrad && rank > 0 ? empty(a.shape, 'low-rank da') : null;
-  let droppedStarted = false;                            // several runs may add to it; the first one sets it
-  for (const { at, rank: r, stream, count } of dp ? runs(branches, ownInputs) : []) {
-    const own = ownInputs && stream > 0;
-    const target = own || !dropped ? dx : dDropped;
-    if (target) {
-      gemm({
-        a: { tensor: dp!, at, row: rank, col: 1, batch: r }, b: { tensor: a, at: at * k, row: k, col: 1, batch: r * k },
-        y: { tensor: target, at: own ? stream * m * k : 0, row: k, batch: m * k }, m, n: k, k: r, batch: count,
-        accumulate: !own && (target === dx || droppedStarted),
-      });
-      droppedStarted ||= target === dDropped;
-    }
-    if (da) {
-      gemm({
-        a: { tensor: dp!, at, row: 1, col: rank, batch: r },
-        b: { tensor: own ? x : dropped ?? x, at: own ? stream * m * k : 0, row: k, col: 1, batch: own ? m * k : 0 },
-        y: { tensor: da, at: at * k, row: k, batch: r * k }, m: r, n: k, k: m, batch: count,
-      });
-    }
+  return dp;
+}
+
+/** dBᵀ [R, N] = Pᵀ dy. */
+export function upGradient(job: Job, dy: Tensor, total: Tensor, p: Tensor): Tensor {
+  const { m, n, rank } = job;
+  const dbt = empty([rank, n], 'low-rank dbt');
+  for (const { at, rank: r, stream, count } of runs(job, true)) {
+    gemm({
+      a: { tensor: p, at, row: 1, col: rank, batch: r }, b: gradientOf(job, dy, total, stream),
+      y: { tensor: dbt, at: at * n, row: n, batch: r * n }, m: r, n, k: m, batch: count,
+    });
   }
-  return { dx, da, dbt, dDropped: droppedStarted ? dDropped : null };
+  return dbt;
+}
+
+/** dA [R, K] = dPᵀ input. */
+export function downGradient(job: Job, x: Tensor, dp: Tensor): Tensor {
+  const { m, k, rank, ownInputs } = job;
+  const da = empty([rank, k], 'low-rank da');
+  for (const { at, rank: r, stream, count } of runs(job, ownInputs)) {
+    gemm({
+      a: { tensor: dp, at, row: 1, col: rank, batch: r }, b: inputOf(job, x, stream),
+      y: { tensor: da, at: at * k, row: k, batch: r * k }, m: r, n: k, k: m, batch: count,
+      mask: maskOf(job, stream, 'b'),
+    });
+  }
+  return da;
+}
+
+/** The tasks' own dx_t = dP_t A_t, into their streams of dx [G, M, K]. */
+export function ownInputGradients(job: Job, dp: Tensor, a: Tensor, dx: Tensor): void {
+  const { m, k, rank } = job;
+  for (const { at, rank: r, stream, count } of runs(job, true)) {
+    if (stream === 0) continue;
+    gemm({
+      a: { tensor: dp, at, row: rank, col: 1, batch: r }, b: { tensor: a, at: at * k, row: k, col: 1, batch: r * k },
+      y: { tensor: dx, at: stream * m * k, row: k, batch: m * k }, m, n: k, k: r, batch: count,
+    });
+  }
+}
+
+/** dx of the shared stream = total W + keep · (dP A), over the branches that read it: the first `rank` columns of dP. */
+export function sharedInputGradient(job: Job, total: Tensor, w: Tensor, dp: Tensor, a: Tensor, dx: Tensor): void {
+  const { m, n, k, rank } = job;
+  gemm(forms(m, n, k).input(total, w, dx));
+  const r = sharedRank(job);
+  if (r === 0) return;
+  gemm({
+    a: { tensor: dp, row: rank, col: 1 }, b: { tensor: a, row: k, col: 1 }, y: { tensor: dx, row: k },
+    m, n: k, k: r, accumulate: true, mask: maskOf(job, 0, 'y'),
+  });
+}
+
+/** The rank of all branches that read the shared input. */
+export function sharedRank({ ownInputs, branches, rank }: Job): number {
+  return ownInputs ? branches[0]!.rank : rank;
+}
+
+const isOwn = ({ ownInputs }: Job, stream: number): boolean => ownInputs && stream > 0;
+
+function inputOf(job: Job, x: Tensor, stream: number) {
+  const { m, k } = job;
+  const own = isOwn(job, stream);
+  return { tensor: x, at: own ? stream * m * k : 0, row: k, col: 1, batch: own ? m * k : 0 };
+}
+
+function gradientOf({ m, n, tasksIncludeShared }: Job, dy: Tensor, total: Tensor, stream: number) {
+  const own = stream > 0 || !tasksIncludeShared;
+  return { tensor: own ? dy : total, at: own ? stream * m * n : 0, row: n, col: 1, batch: m * n };
+}
+
+function maskOf(job: Job, stream: number, on: Mask['on']): Mask | null {
+  return job.keep && !isOwn(job, stream) ? { bits: job.keep, on, row: job.k } : null;
 }
 
 /** Merges neighbours: of one input and scale into a taller branch, of several inputs into a batch of equal ranks. */
-function runs(branches: readonly Branch[], separate: boolean): Run[] {
+function runs({ branches }: Job, separate: boolean): Run[] {
   const found: Run[] = [];
   branches.forEach((branch, stream) => {
     if (branch.rank === 0) return;

@@ -2,10 +2,14 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { constantTable, empty, type Tensor } from '../autograd/tensor.ts';
 import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
-import { branchTable, lowRankBackward, projectDown, sumStreams, type Job } from './mtlora_branches.ts';
-import { biasGradient, gemm, forms } from './matmul.ts';
+import type { KeepBits } from './dropout.ts';
 import { kernelForm } from './kernel_form.ts';
+import { biasGradient, gemm, forms } from './matmul.ts';
 import { panelLaunch } from './matmul_panel.ts';
+import {
+  downGradient, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank, sumStreams, upGradient,
+  type Branch, type Job,
+} from './mtlora_branches.ts';
 
 export type MtloraWeights = {
   /** [N, K], usually frozen. */
@@ -21,77 +25,90 @@ export type MtloraWeights = {
 export type MtloraOptions = {
   /** Rank of the shared branch, then of each task; tasks may be absent, a rank may be 0. */
   readonly ranks: readonly number[];
-  /** Scale of each branch: the factor itself, never divided by the rank (section 1.6 of the release's behaviour). */
+  /** Scale of each branch: the factor itself, never divided by the rank. */
   readonly scales: readonly number[];
-  /** Whether a task's output includes the shared update (mode `matrixv2`); default no (mode `matrix`, the paper). */
+  /** Whether a task's output includes the shared update (mode `matrixv2`); by default not (mode `matrix`). */
   readonly tasksIncludeShared?: boolean;
 };
 
 // BM and BN of kernels/mtlora_tile.wgsl
 const TILE_SIDE = 64;
 
+const PANEL_PARAMS = { batch: 1, y_at: 0, y_batch: 0, bias_batch: 0, scale: 1, accumulate: 0 } as const;
+
 /**
- * The adapted linear layer (eq. 1 and 2 of the paper): y₀ = x₀Wᵀ + b + s₀(v A₀ᵀ)B₀ᵀ and, for each task with a branch,
- * y_t = x₀Wᵀ + b + s_t(v_t A_tᵀ)B_tᵀ. The base product is computed once, from the shared stream. v is the dropped
- * shared input; v_t is the task's own stream where `x` has one, else v.
+ * The adapted linear layer (eq. 1 and 2 of the paper): y₀ = x₀Wᵀ + b + s₀(v A₀ᵀ)B₀ᵀ and, for each task with a
+ * branch, y_t = x₀Wᵀ + b + s_t(v_t A_tᵀ)B_tᵀ. The base product is computed once, from the shared stream. v is the
+ * shared input under dropout; v_t is the task's own stream where `x` has one, which is not dropped, else v.
  *
  * @param x [1, ..., K], or [G, ..., K] with a stream for each task after the shared one
- * @param dropped [1, ..., K], the shared stream after dropout, or null where nothing is dropped
+ * @param keep which of the shared stream's elements the branches see, applied as they read; null: all
  * @returns [G, ..., N] with G = 1 + tasks
  */
-export function mtloraLinear(x: Tensor, dropped: Tensor | null, weights: MtloraWeights, options: MtloraOptions): Tensor {
+export function mtloraLinear(
+  x: Tensor, keep: KeepBits | null, weights: MtloraWeights, options: MtloraOptions,
+): Tensor {
   const { w, bias, a, bt } = weights;
-  const [n, k] = w.shape as [number, number];
+  const job = jobOf(x, keep, weights, options);
+  const { m, n, k, rank, ownInputs } = job;
   const streams = options.ranks.length;
-  const inputs = x.shape[0]!;
-  const m = size(x.shape) / inputs / k;
-  const rank = options.ranks.reduce((sum, r) => sum + r, 0);
-  expectShape('mtloraLinear', 'the last axis of x', x.shape.slice(-1), [k]);
-  expectShape('mtloraLinear', 'a', a.shape, [rank, k]);
-  expectShape('mtloraLinear', 'bt', bt.shape, [rank, n]);
-  if (inputs !== 1 && inputs !== streams) {
-    throw new Error(`mtloraLinear: x must have 1 or ${streams} streams, got ${inputs}`);
-  }
-  if (dropped) expectShape('mtloraLinear', 'dropped', dropped.shape, [1, ...x.shape.slice(1)]);
-
-  const job: Job = {
-    m, n, k, rank, ownInputs: inputs > 1, tasksIncludeShared: options.tasksIncludeShared ?? false,
-    branches: branchTable(options.ranks, options.scales),
-  };
-  const p = projectDown(job, x, dropped, a);
+  const p = projectDown(job, x, a);
   const y = empty([streams, ...x.shape.slice(1, -1), n], 'mtlora linear');
   forward(job, x, weights, p, y);
 
-  const tracked = [x, w, a, bt, ...(dropped ? [dropped] : []), ...(bias ? [bias] : [])];
-  return record('mtloraLinear', tracked, y, (dy) => {
+  return record('mtloraLinear', [x, w, a, bt, ...(bias ? [bias] : [])], y, (dy) => {
     const total = streams > 1 ? sumStreams(job, dy) : dy;
-    const { dx, da, dbt, dDropped } = lowRankBackward(job, { x, dropped, a, bt, p, dy, total, w });
+    const low = rank > 0 && (x.requiresGrad || a.requiresGrad);
+    const dp = low ? projectBack(job, dy, total, bt) : null;
+    const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx') : null;
+    if (dx) inputGradient(job, total, w, dp, a, dx);
+    if (dx && dp && ownInputs) ownInputGradients(job, dp, a, dx);
     const dw = w.requiresGrad ? empty(w.shape, 'mtlora dw') : null;
     if (dw) gemm(forms(m, n, k).weight(total, x, dw));
     return [
-      dx, dw, da, dbt,
-      ...(dropped ? [dDropped] : []),
+      dx, dw,
+      a.requiresGrad && dp ? downGradient(job, x, dp) : null,
+      bt.requiresGrad && rank > 0 ? upGradient(job, dy, total, p) : null,
       ...(bias ? [bias.requiresGrad ? biasGradient(total, bias, m, n) : null] : []),
     ];
   });
 }
 
+function jobOf(x: Tensor, keep: KeepBits | null, { w, a, bt }: MtloraWeights, options: MtloraOptions): Job {
+  const { ranks, scales, tasksIncludeShared = false } = options;
+  const [n, k] = w.shape as [number, number];
+  const inputs = x.shape[0]!;
+  const rank = ranks.reduce((sum, r) => sum + r, 0);
+  expectShape('mtloraLinear', 'the last axis of x', x.shape.slice(-1), [k]);
+  expectShape('mtloraLinear', 'a', a.shape, [rank, k]);
+  expectShape('mtloraLinear', 'bt', bt.shape, [rank, n]);
+  if (inputs !== 1 && inputs !== ranks.length) {
+    throw new Error(`mtloraLinear: x must have 1 or ${ranks.length} streams, got ${inputs}`);
+  }
+  const m = size(x.shape) / inputs / k;
+  if (keep) expectShape('mtloraLinear', 'keep', keep.bits.shape, [Math.ceil(m * k / 32)]);
+  const ownInputs = inputs > 1;
+  const factor = (g: number): number => keep && !(ownInputs && g > 0) ? keep.factor : 1;
+  let at = 0;
+  const branches = ranks.map((r, g): Branch => {
+    at += r;
+    return { at: at - r, rank: r, scale: scales[g]! * factor(g) };
+  });
+  return { m, n, k, rank, branches, ownInputs, tasksIncludeShared, keep: keep?.bits ?? null };
+}
+
 function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor, y: Tensor): void {
-  const { gpu } = tracing('mtlora_linear');
   const { m, n, k, rank, branches, tasksIncludeShared } = job;
   const ranks = branches.map((branch) => branch.rank);
   const flops = 2 * m * n * (k + rank);
-  const base = { ...forms(m, n, k).forward(x, w, y), bias };
+  const { gpu } = tracing('mtlora_linear');
   const form = kernelForm(gpu);
+  const base = { ...forms(m, n, k).forward(x, w, y), bias };
   const panel = form === 'panel' ? panelLaunch(gpu, base, { ranks, tasksIncludeShared }) : null;
   if (panel) {
-    dispatch('mtlora_panel/forward', { a: x, b: w, y, ...(bias ? { bias } : {}), p, bt }, {
-      ...panel, flops,
-      params: {
-        ...panel.params, m, n, k, batch: 1, y_at: 0, y_batch: 0, y_row: n, y_stream: m * n,
-        bias_batch: 0, scale: 1, accumulate: 0,
-      },
-    });
+    const params = { ...panel.params, ...PANEL_PARAMS, m, n, k, y_row: n, y_stream: m * n };
+    const buffers = { a: x, b: w, y, ...(bias ? { bias } : {}), p, bt };
+    dispatch('mtlora_panel/forward', buffers, { ...panel, flops, params });
     return;
   }
   const offsets = constantTable(gpu, [...branches.map((branch) => branch.at), rank]);
@@ -106,4 +123,25 @@ function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor,
   } else {
     dispatch('mtlora_linear/forward', buffers, { threads: Math.ceil(m / 4) * Math.ceil(n / 4), flops, params });
   }
+}
+
+// dx of the shared stream: by panels in one pass, as the forward with dp and A for p and Bᵀ
+function inputGradient(job: Job, total: Tensor, w: Tensor, dp: Tensor | null, a: Tensor, dx: Tensor): void {
+  const { m, n, k, rank, keep } = job;
+  const { gpu } = tracing('mtlora_linear');
+  const base = forms(m, n, k).input(total, w, dx);
+  const shared = dp ? sharedRank(job) : 0;
+  if (shared === 0) {
+    gemm(base);
+    return;
+  }
+  const update = { ranks: [shared], row: rank, tasksIncludeShared: false, masked: keep !== null };
+  const panel = kernelForm(gpu) === 'panel' && k % 4 === 0 ? panelLaunch(gpu, base, update) : null;
+  if (!panel) {
+    sharedInputGradient(job, total, w, dp!, a, dx);
+    return;
+  }
+  const params = { ...panel.params, ...PANEL_PARAMS, m, n: k, k: n, y_row: k, y_stream: 0, mask_row: k };
+  const buffers = { a: total, b: w, y: dx, p: dp!, bt: a, ...(keep ? { mask: keep } : {}) };
+  dispatch('mtlora_panel/forward', buffers, { ...panel, params, flops: 2 * m * k * (n + shared) });
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { gradcheck } from '../../src/autograd/gradcheck.ts';
+import { lasting, release, type Tensor } from '../../src/autograd/tensor.ts';
 import { withKernelForm, type KernelForm } from '../../src/ops/kernel_form.ts';
 import { mtloraLinear, type MtloraOptions } from '../../src/ops/mtlora_linear.ts';
 import { useGpu } from '../support/gpu.ts';
@@ -8,12 +9,20 @@ const gpu = useGpu();
 
 type Case = MtloraOptions & { name: string; m: number; n: number; k: number; own: boolean; dropped: boolean; bias: boolean };
 
+// a mask that no stride of the layers repeats
+const isKept = (i: number): boolean => (i * 2654435761 >>> 7) % 5 !== 0;
+
+function keptBits(count: number): Tensor {
+  const bits = new Uint32Array(Math.ceil(count / 32));
+  for (let i = 0; i < count; i++) if (isKept(i)) bits[i >>> 5]! |= 1 << (i & 31);
+  return lasting(gpu(), 'kept', [bits.length], bits, 'u32');
+}
+
 /** The layer's definition (sections 1.6 and 10 of the release's behaviour) in f64; streams [G, m, n], the shared first. */
-function definition({ ranks, scales, m, n, k, own, dropped, bias, tasksIncludeShared }: Case) {
+function definition({ ranks, scales, m, n, k, own, dropped, tasksIncludeShared }: Case) {
   return (...inputs: Float64Array[]): Float64Array => {
-    const [x, w, a, bt, ...rest] = inputs as [Float64Array, Float64Array, Float64Array, Float64Array, ...Float64Array[]];
-    const v = dropped ? rest.shift()! : x;
-    const b = bias ? rest.shift()! : null;
+    const [x, w, a, bt, b] = inputs as [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array?];
+    const v = dropped ? x.subarray(0, m * k).map((value, i) => isKept(i) ? 1.25 * value : 0) : x;
     const y = new Float64Array(ranks.length * m * n);
     for (let row = 0; row < m; row++) {
       for (let column = 0; column < n; column++) {
@@ -65,13 +74,12 @@ for (const each of CASES) for (const form of formsOf(each)) {
   test(`mtloraLinear() by ${form}s agrees with its definition and its derivatives: ${each.name}`, () => {
     const { ranks, m, n, k, own, dropped, bias } = each;
     const rank = ranks.reduce((a, b) => a + b);
-    const shapes = [
-      [own ? ranks.length : 1, m, k], [n, k], [rank, k], [rank, n], ...(dropped ? [[1, m, k]] : []), ...(bias ? [[n]] : []),
-    ];
-    return gradcheck(gpu(), (x, w, a, bt, ...rest) => {
-      const v = dropped ? rest.shift()! : null;
-      return mtloraLinear(x!, v, { w: w!, a: a!, bt: bt!, bias: bias ? rest.shift()! : null }, each);
-    }, definition(each), shapes, { around: (body) => withKernelForm(form, body) });
+    const shapes = [[own ? ranks.length : 1, m, k], [n, k], [rank, k], [rank, n], ...(bias ? [[n]] : [])];
+    const keep = dropped ? { bits: keptBits(m * k), factor: 1.25 } : null;
+    return gradcheck(gpu(), (x, w, a, bt, b) =>
+      mtloraLinear(x!, keep, { w: w!, a: a!, bt: bt!, bias: b ?? null }, each),
+    definition(each), shapes, { around: (body) => withKernelForm(form, body) })
+      .finally(() => { if (keep) release(gpu(), keep.bits); });
   });
 }
 

@@ -58,6 +58,16 @@ export class Leaves {
     return this.#place(names.map((name) => [name, name]), placed).tensor;
   }
 
+  /** A mask of dropout as bits: set where the file's factor is not 0. */
+  keepBits(name: string): Tensor {
+    const mask = this.#golden.values(name);
+    const bits = new Uint32Array(Math.ceil(mask.length / 32));
+    mask.forEach((factor, i) => { if (factor !== 0) bits[i >>> 5]! |= 1 << (i & 31); });
+    const tensor = lasting(this.#gpu, name, [bits.length], bits, 'u32');
+    this.#owned.push(tensor);
+    return tensor;
+  }
+
   /** @throws Error where the file has a parameter that nobody asked for: the case describes another layer */
   expectAllTaken(except: readonly string[]): void {
     const left = this.#golden.below('param.').find((name) => !this.#taken.has(name) && !except.includes(name));
@@ -71,6 +81,7 @@ export class Leaves {
     const found: { leaf: Leaf; index: number }[] = [];
     const values = await evaluate(this.#gpu, () => {
       output = forward();
+      expectShape('verify', 'the output', output.shape, upstream.shape);
       const gradients = backward([[output, upstream]]);
       const read = [output];
       for (const leaf of this.#leaves) {
@@ -116,6 +127,18 @@ export type Gradients = ReadonlyMap<string, Float32Array>;
 
 function inFile(values: Float32Array, { shape, at, layout }: Part): Float32Array {
   return layout.toFile(values.subarray(at, at + size(shape)), shape);
+}
+
+/** Holds the streams of an output [G, ...] to `out.<name>` of the file. */
+export function checkOutputs(
+  label: string, golden: Golden, output: Float32Array, names: readonly string[], bound: number, layout = PLAIN,
+): Check[] {
+  const each = output.length / names.length;
+  return names.map((name, i) => {
+    const stream = output.subarray(i * each, (i + 1) * each);
+    const stored = `out.${name}`;
+    return compare(`${label} ${stored}`, layout.toFile(stream, golden.shape(stored)), golden.values(stored), bound);
+  });
 }
 
 /** Holds gradients to `grad.<name>` of the file; one that the file lacks must be absent or zero. */

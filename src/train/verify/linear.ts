@@ -2,16 +2,13 @@ import { z } from 'zod';
 import type { Gpu } from '../../gpu/device.ts';
 import { siteLayer } from '../../mtlora/site.ts';
 import { layerMode } from '../../mtlora/spec.ts';
-import { parseCase, readCases, readGolden, type Golden } from './golden.ts';
-import { checkGradients, Leaves } from './leaves.ts';
-import { compare, compareList, type Check } from './report.ts';
-import { goldenSite, streamTasks, type GoldenLora } from './sites.ts';
+import { eachCase, readGolden, type Golden } from './golden.ts';
+import { checkGradients, checkOutputs, Leaves } from './leaves.ts';
+import { compareList, type Check } from './report.ts';
+import { goldenSite, SHARED_MODE, streamTasks, type GoldenLora } from './sites.ts';
 
 /** Relative L2 error that the README of these files allows. */
 const BOUND = 2e-6;
-
-export const SHARED_MODE = z.enum(['matrix', 'matrixv2', 'addition', 'add', 'lora_only'])
-  .transform((mode) => mode === 'add' ? 'addition' : mode);
 
 const LINEAR_CASE = z.strictObject({
   name: z.string(),
@@ -37,12 +34,7 @@ type LinearCase = z.infer<typeof LINEAR_CASE>;
 
 /** Holds the adapted linear layer, forward and every gradient, to the cases of a folder. */
 export async function verifyLinear(gpu: Gpu, folder: string): Promise<Check[]> {
-  const checks: Check[] = [];
-  for (const value of readCases(folder)) {
-    const given = parseCase(LINEAR_CASE, value, folder);
-    checks.push(...await verifyCase(gpu, given, readGolden(folder, given.name)));
-  }
-  return checks;
+  return eachCase(folder, LINEAR_CASE, (given) => verifyCase(gpu, given, readGolden(folder, given.name)));
 }
 
 export function isLinearCase(value: object): boolean {
@@ -84,15 +76,6 @@ function loraOf(given: LinearCase, leaves: Leaves, golden: Golden): GoldenLora {
     mode: given.sharedMode, tasks, ranks: given.r, sharedScale: given.sharedScale,
     taskScale: typeof taskScale === 'number' ? Object.fromEntries(tasks.map((task) => [task, taskScale])) : taskScale,
     trainableScale: { shared: given.trainableScaleShared, tasks: given.trainableScalePerTask },
-    dropoutMask: dropped ? leaves.constant(['in.dropout_mask'], { shape: [1, ...given.xShape] }) : undefined,
+    keep: dropped ? { bits: leaves.keepBits('in.dropout_mask'), factor: 1 / (1 - dropout) } : undefined,
   };
-}
-
-/** Holds the streams of an output [G, ...] to `out.<name>` of the file. */
-export function checkOutputs(
-  label: string, golden: Golden, output: Float32Array, names: readonly string[], bound: number,
-): Check[] {
-  const each = output.length / names.length;
-  return names.map((name, i) =>
-    compare(`${label} out.${name}`, output.subarray(i * each, (i + 1) * each), golden.values(`out.${name}`), bound));
 }

@@ -1,8 +1,14 @@
+import { z } from 'zod';
 import type { Adaptation, Site } from '../../mtlora/site.ts';
 import { layerMode, type SharedMode } from '../../mtlora/spec.ts';
 import type { Tensor } from '../../autograd/tensor.ts';
+import type { KeepBits } from '../../ops/dropout.ts';
 import { PLAIN, TRANSPOSED } from './layout.ts';
 import type { Leaves } from './leaves.ts';
+
+/** How the release calls the modes of its adapted layers. */
+export const SHARED_MODE = z.enum(['matrix', 'matrixv2', 'addition', 'add', 'lora_only'])
+  .transform((mode): SharedMode => mode === 'add' ? 'addition' : mode);
 
 /** The adapted layers of a case, which differ in name and width only. */
 export type GoldenLora = {
@@ -14,7 +20,7 @@ export type GoldenLora = {
   readonly sharedScale: number;
   readonly taskScale: Readonly<Record<string, number>>;
   readonly trainableScale?: { readonly shared: boolean; readonly tasks: boolean };
-  readonly dropoutMask?: Tensor | undefined;
+  readonly keep?: KeepBits | undefined;
 };
 
 export type SiteShape = { readonly out: number; readonly input: number; readonly bias: boolean };
@@ -47,7 +53,7 @@ function adaptation(leaves: Leaves, prefix: string, { out, input }: SiteShape, l
   const trainable = { shared: false, tasks: false, ...lora.trainableScale };
   const hasShared = mode !== 'addition';
   return {
-    mode, dropout: 0, dropoutMask: lora.dropoutMask,
+    mode, dropout: 0, keep: lora.keep,
     a: leaves.stack(names('A'), branches.map((branch) => [branch.rank, input]), [rank, input], PLAIN),
     bt: leaves.stack(names('B'), branches.map((branch) => [out, branch.rank]), [rank, out], TRANSPOSED),
     ranks: [hasShared ? shared.rank : 0, ...own.map((branch) => branch.rank)],
