@@ -16,18 +16,21 @@ export function positionIndex(window: number): BigInt64Array<ArrayBuffer> {
 }
 
 /**
- * What is added to the scores of each window of a shifted square grid, [windows, area, area]: −100 between
- * tokens that only the shift made neighbours, else 0.
+ * What is added to the scores of each window of a shifted grid, [windows, area, area]: −100 between tokens that
+ * only the shift made neighbours, else 0.
  */
-export function shiftMask(side: number, window: number, shift: number): Float32Array<ArrayBuffer> {
+export function shiftMask(
+  height: number, window: number, shift: number, width = height,
+): Float32Array<ArrayBuffer> {
   const area = window ** 2;
-  const across = side / window;
-  const region = (at: number): number => at < side - window ? 0 : at < side - shift ? 1 : 2;
-  const mask = new Float32Array(across ** 2 * area ** 2);
-  for (let index = 0; index < across ** 2; index++) {
+  const across = width / window;
+  const windows = across * height / window;
+  const region = (at: number, side: number): number => at < side - window ? 0 : at < side - shift ? 1 : 2;
+  const mask = new Float32Array(windows * area ** 2);
+  for (let index = 0; index < windows; index++) {
     const [top, left] = [window * Math.floor(index / across), window * (index % across)];
     const regions = Array.from({ length: area }, (_, token) =>
-      3 * region(top + Math.floor(token / window)) + region(left + token % window));
+      3 * region(top + Math.floor(token / window), height) + region(left + token % window, width));
     for (let pair = 0; pair < area ** 2; pair++) {
       const apart = regions[Math.floor(pair / area)] !== regions[pair % area];
       mask[index * area ** 2 + pair] = apart ? -100 : 0;
