@@ -1,5 +1,4 @@
 // The resolved description of one model: everything that fixes its tensors and its arithmetic, no more.
-
 import { blockShift, fitWindow } from '../swin/window.ts';
 
 export const TASKS = ['semseg', 'normals', 'sal', 'human_parts', 'edge', 'depth'] as const;

@@ -12,33 +12,36 @@ export type Layer = (x: Tensor) => Tensor;
 
 export type Norm = { readonly w: Tensor; readonly b: Tensor };
 
-/** A (shifted-)window attention block. The release's own names of the parts. */
-export type Block = {
-  readonly norm1: Norm;
-  readonly norm2: Norm;
-  /** [(2 windowSize − 1)², heads] */
-  readonly biasTable: Tensor;
+export type Attention = {
   readonly qkv: Layer;
   readonly proj: Layer;
-  readonly fc1: Layer;
-  readonly fc2: Layer;
+  /** [(2 windowSize − 1)², heads] */
+  readonly biasTable: Tensor;
   readonly heads: number;
   readonly windowSize: number;
   readonly shift: number;
+};
+
+export type Mlp = { readonly fc1: Layer; readonly fc2: Layer };
+
+/** A (shifted-)window attention block. The release's own names of the parts. */
+export type Block = {
+  readonly norm1: Norm;
+  readonly attn: Attention;
+  readonly norm2: Norm;
+  readonly mlp: Mlp;
   /** Stochastic depth: the chance that a sample's branch is left out. */
   readonly dropPath: number;
+  /** Masks [G, B] of the two branches in place of drawn ones, already divided by the kept share. */
+  readonly dropPathMasks?: readonly [Tensor, Tensor] | undefined;
   /** Dropout of each branch's output and of the MLP's hidden layer. */
   readonly dropRate: number;
 };
 
-export type Mode = {
-  readonly training: boolean;
-  /** Masks [G, B] of the two residual branches instead of drawn ones, already divided by the kept share. */
-  readonly dropPathMasks?: readonly [Tensor, Tensor];
-};
+export type Mode = { readonly training: boolean };
 
 /**
- * x₁ = x + proj(attention(norm1(x))), y = x₁ + fc2(gelu(fc1(norm2(x₁)))), each branch under stochastic depth.
+ * x₁ = x + attention(norm1(x)), y = x₁ + mlp(norm2(x₁)), each branch under stochastic depth.
  *
  * Streams: `x` is one; as many come out as the layers make. Every stream's first residual is `x`. Where only
  * the MLP makes streams, those have no second residual, as in the release; where it makes none, those of proj
@@ -47,24 +50,30 @@ export type Mode = {
  * @param x [1, B, H, W, C]
  * @returns [G, B, H, W, C]
  */
-export function swinBlock(block: Block, x: Tensor, { training, dropPathMasks }: Mode): Tensor {
-  const { heads, windowSize, shift, dropPath: rate, dropRate } = block;
+export function swinBlock(block: Block, x: Tensor, { training }: Mode): Tensor {
+  const { norm1, norm2, dropPath: rate, dropRate, dropPathMasks } = block;
   const drop = (t: Tensor): Tensor => dropRate > 0 ? dropout(t, dropRate, { training }) : t;
-  const attended = scope('attn', () => {
-    const qkv = scope('qkv', () => block.qkv(layernorm(x, block.norm1.w, block.norm1.b)));
-    const mixed = windowAttention(qkv, block.biasTable, { heads, windowSize, shift });
-    return drop(scope('proj', () => block.proj(mixed)));
-  });
-  const x1 = residual(x, attended, { rate, training, mask: dropPathMasks?.[0] });
-  const out = scope('mlp', () => {
-    const hidden = scope('fc1', () => block.fc1(layernorm(x1, block.norm2.w, block.norm2.b)));
-    const active = drop(gelu(hidden));
-    return drop(scope('fc2', () => block.fc2(active)));
-  });
+  const mixed = scope('attn', () => drop(attention(block.attn, layernorm(x, norm1.w, norm1.b))));
+  const x1 = residual(x, mixed, { rate, training, mask: dropPathMasks?.[0] });
+  const out = scope('mlp', () => drop(mlp(block.mlp, layernorm(x1, norm2.w, norm2.b), drop)));
   const [before, after] = [x1.shape[0]!, out.shape[0]!];
   const mask = dropPathMasks?.[1];
   if (after < before) return residual(firstStream(x1), out, { rate, training, mask });
   return residual(x1, out, { rate, training, mask, residualStreams: after > before ? 'shared' : 'all' });
+}
+
+/** proj(softmax(q·k / √headDim + bias + mask)·v) of the windows of x [1, B, H, W, C]: [G, B, H, W, C]. */
+export function attention({ qkv, proj, biasTable, ...windows }: Attention, x: Tensor): Tensor {
+  const projected = scope('qkv', () => qkv(x));
+  const mixed = windowAttention(projected, biasTable, windows);
+  return scope('proj', () => proj(mixed));
+}
+
+/** fc2(drop(gelu(fc1(x)))) of x [G, ..., C]: [G', ..., C]. */
+export function mlp({ fc1, fc2 }: Mlp, x: Tensor, drop: Layer = (t) => t): Tensor {
+  const hidden = scope('fc1', () => fc1(x));
+  const active = drop(gelu(hidden));
+  return scope('fc2', () => fc2(active));
 }
 
 /** The shared stream alone: [G, ...] to [1, ...]. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { toFloat32, type HostTensor } from '../../data/host_tensor.ts';
 import { readSafetensors } from '../../data/safetensors.ts';
+import { failure, type Check } from './report.ts';
 
 /** The golden tensors of one case. */
 export type Golden = {
@@ -58,14 +59,35 @@ export function readCases(folder: string): unknown[] {
 }
 
 /**
+ * Verifies the cases of a folder one after the other. What goes wrong in one is a failed check of its own, so that it
+ * does not hide the others.
+ */
+export async function eachCase<Schema extends z.ZodType<{ name: string }>>(
+  folder: string, schema: Schema, verify: (given: z.infer<Schema>) => Promise<Check[]>,
+): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const value of readCases(folder)) {
+    try {
+      checks.push(...await verify(parseCase(schema, value, folder)));
+    } catch (error) {
+      checks.push(failure(`${nameOf(value)} runs`, error));
+    }
+  }
+  return checks;
+}
+
+/**
  * One case in the form that `schema` describes. A key that it does not know may change the arithmetic, so that one is
  * an error and not passed over.
  */
 export function parseCase<Schema extends z.ZodType>(schema: Schema, value: unknown, folder: string): z.infer<Schema> {
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
-  const name = typeof value === 'object' && value !== null && 'name' in value ? String(value.name) : '?';
   const { path, message } = error.issues[0]!;
   const place = path.length > 0 ? `, ${path.join('.')}` : '';
-  throw new Error(`verify: "${join(folder, 'cases.json')}", case "${name}"${place}: ${message}`);
+  throw new Error(`verify: "${join(folder, 'cases.json')}", case "${nameOf(value)}"${place}: ${message}`);
+}
+
+function nameOf(value: unknown): string {
+  return typeof value === 'object' && value !== null && 'name' in value ? String(value.name) : '?';
 }

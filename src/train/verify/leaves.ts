@@ -3,6 +3,7 @@ import { expectShape, size, type Shape } from '../../autograd/shape.ts';
 import { backward } from '../../autograd/tape.ts';
 import { lasting, release, trainable, type Tensor } from '../../autograd/tensor.ts';
 import type { Gpu } from '../../gpu/device.ts';
+import type { KeepBits } from '../../ops/dropout.ts';
 import type { Golden } from './golden.ts';
 import { PLAIN, type Layout } from './layout.ts';
 import { compare, compareList, type Check } from './report.ts';
@@ -66,6 +67,22 @@ export class Leaves {
     const tensor = lasting(this.#gpu, name, [bits.length], bits, 'u32');
     this.#owned.push(tensor);
     return tensor;
+  }
+
+  /** A dropout mask of factors, one for all that is kept. */
+  keepBits(name: string): KeepBits {
+    const mask = this.#golden.values(name);
+    const factor = mask.find((value) => value !== 0) ?? 1;
+    const words = new Uint32Array(Math.ceil(mask.length / 32));
+    mask.forEach((value, i) => {
+      if (value !== 0 && value !== factor) {
+        throw new Error(`${this.#golden.path}: "${name}" must hold 0 and ${factor}, got ${value}`);
+      }
+      if (value !== 0) words[i >>> 5]! |= 1 << (i & 31);
+    });
+    const bits = lasting(this.#gpu, name, [words.length], words, 'u32');
+    this.#owned.push(bits);
+    return { bits, factor };
   }
 
   /** @throws Error where the file has a parameter that nobody asked for: the case describes another layer */

@@ -53,6 +53,11 @@ export function compareList(name: string, got: readonly unknown[], want: readonl
   return { name, maxAbs: Number(differs), error: Number(differs), bound: 0, pass: !differs, rule };
 }
 
+/** What could not be computed at all. */
+export function failure(name: string, error: unknown): Check {
+  return { name, maxAbs: Infinity, error: Infinity, bound: 0, pass: false, rule: (error as Error).message };
+}
+
 function maxDifference(got: ArrayLike<number>, want: ArrayLike<number>): number {
   let most = 0;
   for (let i = 0; i < want.length; i++) {

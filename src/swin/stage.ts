@@ -1,0 +1,56 @@
+import type { Tensor } from '../autograd/tensor.ts';
+import { scope } from '../gpu/program.ts';
+import { dropout } from '../ops/dropout.ts';
+import { reshape } from '../ops/elementwise.ts';
+import { layernorm } from '../ops/layernorm.ts';
+import { mergePatches } from '../ops/merge_patches.ts';
+import { patchEmbed } from '../ops/patch_embed.ts';
+import { firstStream, foldStreams, swinBlock, type Block, type Layer, type Mode, type Norm } from './block.ts';
+
+export type PatchEmbed = {
+  /** [E, channels, p, p] and [E] */
+  readonly w: Tensor;
+  readonly b: Tensor;
+  readonly norm: Norm | null;
+  readonly dropRate: number;
+};
+
+export type PatchMerging = {
+  /** Of the 4C channels of four neighbours. */
+  readonly norm: Norm;
+  /** 4C to 2C, for one stream of samples. */
+  readonly reduction: Layer;
+};
+
+export type Stage = {
+  readonly blocks: readonly Block[];
+  /** None after the last stage. */
+  readonly downsample: PatchMerging | null;
+};
+
+/** An image [B, channels, H, W] as one stream of tokens [1, B, H/p, W/p, E]. */
+export function embedImage({ w, b, norm, dropRate }: PatchEmbed, image: Tensor, { training }: Mode): Tensor {
+  const tokens = patchEmbed(image, w, b);
+  const normed = norm ? layernorm(tokens, norm.w, norm.b) : tokens;
+  const x = reshape(normed, [1, ...normed.shape]);
+  return dropRate > 0 ? dropout(x, dropRate, { training }) : x;
+}
+
+/**
+ * Blocks, each on the shared stream of the one before, then patch merging of every stream.
+ *
+ * @param x [1, B, H, W, C]
+ * @returns [G, B, H/2, W/2, 2C], or [G, B, H, W, C] without patch merging; G as the last block makes it
+ */
+export function runStage({ blocks, downsample }: Stage, x: Tensor, mode: Mode): Tensor {
+  const y = blocks.reduce((tokens, block, index) =>
+    scope(`blocks.${index}`, () => swinBlock(block, firstStream(tokens), mode)), x);
+  return downsample ? scope('downsample', () => mergeStreams(downsample, y)) : y;
+}
+
+/** Patch merging with the same weights for every stream: [G, B, H, W, C] to [G, B, H/2, W/2, 2C]. */
+export function mergeStreams({ norm, reduction }: PatchMerging, x: Tensor): Tensor {
+  const merged = layernorm(mergePatches(x), norm.w, norm.b);
+  const y = reduction(foldStreams(merged));
+  return reshape(y, [...merged.shape.slice(0, -1), y.shape.at(-1)!]);
+}
