@@ -4,7 +4,7 @@
 //   fold     dx[image, row, column, c] = Σ_{i, j} dcol[p, (c, i, j)] of those p that read this pixel   (+ dx)
 //
 // shapes    x, dx [images, height, width, channels] · col, dcol [count, channels · tall · wide], whose rows
-//           are the output pixels from `first` on: p = (image, row, column) of [images, out_height, out_width]
+//           are output pixels from `first` on: p = (image, row, column) of [images, out_height, out_width]
 // dispatch  unfold: a thread per output pixel and channel · fold: a thread per element of dx
 // tuning    WG = threads in a workgroup
 // uses      lib/index

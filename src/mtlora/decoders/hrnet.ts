@@ -1,9 +1,8 @@
 import type { Tensor } from '../../autograd/tensor.ts';
-import { batchnormRelu } from '../../ops/batchnorm.ts';
 import { linearEach } from '../../ops/linear_each.ts';
 import { linear } from '../../ops/matmul.ts';
 import { pyramidLinear } from '../../ops/pyramid_linear.ts';
-import { param, pointwise, type Mode, type Params } from './params.ts';
+import { normRelu, param, pointwise, type Mode, type Params } from './params.ts';
 
 /** The last layer of a task: tasks differ in outputs, while their other parameters are stacked [T, ...]. */
 export type LastLayer = { readonly weight: Tensor; readonly bias: Tensor };
@@ -16,8 +15,8 @@ export type LastLayer = { readonly weight: Tensor; readonly bias: Tensor };
  * @returns [B, h_0, w_0, n]
  */
 export function hrnetHead(features: readonly Tensor[], params: Params, mode: Mode): Tensor {
-  const get = (name: string): Tensor => param('hrnet', params, `last_layer.${name}`);
-  return linear(hidden(features, get, mode), pointwise(get('3.weight')), get('3.bias'));
+  const get = (name: string): Tensor => param('hrnet', params, `last_layer.3.${name}`);
+  return linear(hidden(features, params, mode), pointwise(get('weight')), get('bias'));
 }
 
 /**
@@ -31,13 +30,13 @@ export function hrnetHead(features: readonly Tensor[], params: Params, mode: Mod
 export function hrnetHeads(
   features: readonly Tensor[], params: Params, last: readonly LastLayer[], mode: Mode,
 ): Tensor[] {
-  const wide = hidden(features, (name) => param('hrnet', params, `last_layer.${name}`), mode);
+  const wide = hidden(features, params, mode);
   return linearEach(wide, last.map(({ weight }) => pointwise(weight)), last.map(({ bias }) => bias));
 }
 
 /** ReLU(BN(conv 1×1)) of the maps [T?, B, h_i, w_i, c_i]. @returns [T?, B, h_0, w_0, 4K] */
-function hidden(features: readonly Tensor[], get: (name: string) => Tensor, mode: Mode): Tensor {
-  const wide = pyramidLinear(features, pointwise(get('0.weight')), get('0.bias'));
-  return batchnormRelu(
-    wide, get('1.weight'), get('1.bias'), get('1.running_mean'), get('1.running_var'), mode);
+function hidden(features: readonly Tensor[], params: Params, mode: Mode): Tensor {
+  const get = (name: string): Tensor => param('hrnet', params, `last_layer.0.${name}`);
+  const wide = pyramidLinear(features, pointwise(get('weight')), get('bias'));
+  return normRelu('hrnet', wide, params, 'last_layer.1', mode);
 }

@@ -5,14 +5,19 @@ import { reshape } from '../../ops/elementwise.ts';
 import type { StageOutput } from '../backbone.ts';
 import type { Head, Task } from '../spec.ts';
 import type { ParameterStore } from '../store.ts';
+import { asppHead } from './aspp.ts';
 import { downsample } from './downsampler.ts';
 import { hrnetHeads } from './hrnet.ts';
 import type { Mode, Params } from './params.ts';
+import { segformerHead } from './segformer.ts';
+import { updecoderHead } from './updecoder.ts';
 
 type HeadFunction = (features: readonly Tensor[], params: Params, mode: Mode) => Tensor;
 
 /** The heads that run one task at a time; HRNet's run together. */
-const SINGLE_HEADS: Partial<Record<Head, HeadFunction>> = {};
+const SINGLE_HEADS: Record<Exclude<Head, 'hrnet'>, HeadFunction> = {
+  segformer: segformerHead, aspp: asppHead, updecoder: updecoderHead,
+};
 
 /**
  * Each task's head on its streams of all stages; a stage without task streams gives all tasks its shared one.
@@ -32,7 +37,6 @@ export function decode(store: ParameterStore, stages: readonly StageOutput[], mo
   tasks.forEach(({ name, head }, t) => {
     if (head === 'hrnet') return;
     const run = SINGLE_HEADS[head];
-    if (!run) throw new Error(`decoder: no head "${head}"`);
     const own = features.map((x) => {
       const one = slice(x, 0, t, 1);
       return reshape(one, one.shape.slice(1));

@@ -1,6 +1,9 @@
 import { size } from '../../autograd/shape.ts';
 import type { Tensor } from '../../autograd/tensor.ts';
+import { batchnormRelu } from '../../ops/batchnorm.ts';
+import { concat } from '../../ops/concat.ts';
 import { reshape } from '../../ops/elementwise.ts';
+import { resizeBilinear } from '../../ops/resize.ts';
 
 /** A head's parameters and running statistics, named as in the release below the head's own name. */
 export type Params = Readonly<Record<string, Tensor>>;
@@ -18,4 +21,16 @@ export function param(head: string, params: Params, name: string): Tensor {
 export function pointwise(w: Tensor): Tensor {
   const kernel = w.shape.slice(-2);
   return w.shape.length >= 4 && size(kernel) === 1 ? reshape(w, w.shape.slice(0, -2)) : w;
+}
+
+/** ReLU of the batch norm of that name. @param x [..., C] */
+export function normRelu(head: string, x: Tensor, params: Params, name: string, mode: Mode): Tensor {
+  const get = (field: string): Tensor => param(head, params, `${name}.${field}`);
+  return batchnormRelu(x, get('weight'), get('bias'), get('running_mean'), get('running_var'), mode);
+}
+
+/** All maps [B, h_i, w_i, c_i] at the size of the first, their channels one after another. */
+export function joinAtFirst(features: readonly Tensor[]): Tensor {
+  const [height, width] = features[0]!.shape.slice(-3, -1) as [number, number];
+  return concat(features.map((x) => resizeBilinear(x, height, width)));
 }
