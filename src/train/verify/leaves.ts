@@ -59,16 +59,6 @@ export class Leaves {
     return this.#place(names.map((name) => [name, name]), placed).tensor;
   }
 
-  /** A mask of dropout as bits: set where the file's factor is not 0. */
-  keepBits(name: string): Tensor {
-    const mask = this.#golden.values(name);
-    const bits = new Uint32Array(Math.ceil(mask.length / 32));
-    mask.forEach((factor, i) => { if (factor !== 0) bits[i >>> 5]! |= 1 << (i & 31); });
-    const tensor = lasting(this.#gpu, name, [bits.length], bits, 'u32');
-    this.#owned.push(tensor);
-    return tensor;
-  }
-
   /** A dropout mask of factors, one for all that is kept. */
   keepBits(name: string): KeepBits {
     const mask = this.#golden.values(name);

@@ -76,6 +76,6 @@ function loraOf(given: LinearCase, leaves: Leaves, golden: Golden): GoldenLora {
     mode: given.sharedMode, tasks, ranks: given.r, sharedScale: given.sharedScale,
     taskScale: typeof taskScale === 'number' ? Object.fromEntries(tasks.map((task) => [task, taskScale])) : taskScale,
     trainableScale: { shared: given.trainableScaleShared, tasks: given.trainableScalePerTask },
-    keep: dropped ? { bits: leaves.keepBits('in.dropout_mask'), factor: 1 / (1 - dropout) } : undefined,
+    keep: dropped ? leaves.keepBits('in.dropout_mask') : undefined,
   };
 }

@@ -3,7 +3,6 @@ import type { Adaptation, Site } from '../../mtlora/site.ts';
 import { layerMode, type SharedMode } from '../../mtlora/spec.ts';
 import type { Tensor } from '../../autograd/tensor.ts';
 import type { KeepBits } from '../../ops/dropout.ts';
-import type { KeepBits } from '../../ops/dropout.ts';
 import { PLAIN, TRANSPOSED } from './layout.ts';
 import type { Leaves } from './leaves.ts';
 
