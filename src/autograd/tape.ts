@@ -6,11 +6,10 @@ import { empty, makeTensor, type Tensor } from './tensor.ts';
 export type Backward<Outputs> = (dy: Outputs) => readonly (Tensor | null)[];
 
 type Entry = {
-  readonly op: string;
   readonly scopes: readonly string[];
-  readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  readonly backward: Backward<readonly (Tensor | null)[]>;
+  /** What the op's gradients add to those of which tensors. */
+  readonly play: (dys: readonly (Tensor | null)[]) => Iterable<readonly [Tensor, Tensor]>;
 };
 
 const tapes = new WeakMap<Program, Entry[]>();
@@ -32,9 +31,50 @@ export function recordMany(
   const needed = paused === 0 && inputs.some(({ requiresGrad }) => requiresGrad);
   if (!needed) return outputs.map((output) => makeTensor(output.shape, output.storage, false, output.dtype));
   const marked = outputs.map((output) => makeTensor(output.shape, output.storage, true, output.dtype));
-  const { scopes } = tracing(op);
-  tapeOf(tracing(op)).push({ op, scopes: [...scopes], inputs, outputs: marked, backward });
+  push(op, marked, (dys) => {
+    const dxs = backward(dys);
+    return inputs.flatMap((x, i) => {
+      const dx = dxs[i];
+      if (!dx || !x.requiresGrad) return [];
+      if (size(dx.shape) !== size(x.shape)) {
+        const [want, got] = [x.shape.join(', '), dx.shape.join(', ')];
+        throw new Error(`${op}: the gradient of input ${i} must be [${want}], got [${got}]`);
+      }
+      return [[x, dx] as const];
+    });
+  });
   return marked;
+}
+
+/**
+ * Activation checkpointing: runs `body` without keeping what its backward would need, and runs it again when its
+ * gradient is asked for. Trades a second forward for memory; draws the same random numbers again.
+ *
+ * @returns the outputs of `body`, all of which need a gradient
+ */
+export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[] {
+  if (paused > 0) return [...body()];
+  const program = tracing(name);
+  const firstStream = program.randomStreams;
+  const outputs = withoutGrad(body).map((y) => makeTensor(y.shape, y.storage, true, y.dtype));
+  push(name, outputs, (dys) => {
+    const outer = tapeOf(program);
+    const streams = program.randomStreams;
+    tapes.set(program, []);
+    program.randomStreams = firstStream;
+    const again = body();
+    program.randomStreams = streams;
+    const seeds = again.flatMap((y, i) => dys[i] && y.requiresGrad ? [[y, dys[i]] as const] : []);
+    const found = playBack(program, seeds);
+    tapes.set(program, outer);
+    return found;
+  });
+  return outputs;
+}
+
+function push(op: string, outputs: readonly Tensor[], play: Entry['play']): void {
+  const program = tracing(op);
+  tapeOf(program).push({ scopes: [...program.scopes], outputs, play });
 }
 
 /** Runs `body` without recording: nothing in it gets a gradient. */
@@ -56,7 +96,12 @@ export type Gradients = { get(tensor: Tensor): Tensor | null };
  * @param seeds outputs with the gradient that each starts from; a loss [] without one starts from 1
  */
 export function backward(seeds: readonly (readonly [Tensor, Tensor | null])[]): Gradients {
-  const program = tracing('backward');
+  const gradients = playBack(tracing('backward'), seeds);
+  return { get: (tensor) => gradients.get(tensor) ?? null };
+}
+
+// what is left in the end are the gradients of tensors that no op of the tape made
+function playBack(program: Program, seeds: readonly (readonly [Tensor, Tensor | null])[]): Map<Tensor, Tensor> {
   const tape = tapeOf(program);
   const gradients = new Map<Tensor, Tensor>();
   for (const [output, dy] of seeds) addGradient(gradients, output, dy ?? ones(output));
@@ -64,20 +109,11 @@ export function backward(seeds: readonly (readonly [Tensor, Tensor | null])[]): 
     const dys = entry.outputs.map((output) => gradients.get(output) ?? null);
     if (dys.every((dy) => dy === null)) continue;
     for (const output of entry.outputs) gradients.delete(output);
-    const { inputs, backward: play, op, scopes } = entry;
-    const outer = program.scopes.splice(0, program.scopes.length, ...scopes);
-    const dxs = play(dys);
-    inputs.forEach((x, i) => {
-      const dx = dxs[i];
-      if (!dx || !x.requiresGrad) return;
-      if (size(dx.shape) !== size(x.shape)) {
-        throw new Error(`${op}: the gradient of input ${i} must be [${x.shape.join(', ')}], got [${dx.shape.join(', ')}]`);
-      }
-      addGradient(gradients, x, dx);
-    });
+    const outer = program.scopes.splice(0, program.scopes.length, ...entry.scopes);
+    for (const [x, dx] of entry.play(dys)) addGradient(gradients, x, dx);
     program.scopes.splice(0, program.scopes.length, ...outer);
   }
-  return { get: (tensor) => gradients.get(tensor) ?? null };
+  return gradients;
 }
 
 // the one place where gradients of a tensor with several uses are summed
@@ -89,7 +125,8 @@ function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): voi
   }
   const sum = empty(x.shape, 'gradient sum');
   const count = size(x.shape);
-  dispatch('elementwise/add', { a: known, b: dx, y: sum }, { threads: Math.ceil(count / 4), params: { count, value: 0 }, flops: count });
+  const launch = { threads: Math.ceil(count / 4), params: { count, value: 0 }, flops: count };
+  dispatch('elementwise/add', { a: known, b: dx, y: sum }, launch);
   gradients.set(x, sum);
 }
 

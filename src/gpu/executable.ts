@@ -1,3 +1,4 @@
+import { dropDeadDispatches } from './dead.ts';
 import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
 import type { Range } from './memory.ts';
@@ -92,6 +93,7 @@ export class Executable {
 /** Traces `body`, plans its memory and compiles its kernels; nothing runs yet. */
 export async function compile<T>(gpu: Gpu, label: string, body: () => T): Promise<{ executable: Executable; result: T }> {
   const { program, result } = trace(gpu, label, body);
+  dropDeadDispatches(program);
   return { executable: await build(gpu, program), result };
 }
 

@@ -38,7 +38,11 @@ export type Block = {
   readonly dropRate: number;
 };
 
-export type Mode = { readonly training: boolean };
+export type Mode = {
+  readonly training: boolean;
+  /** Keeps only the blocks' inputs for backward, which runs each block again: less memory, a second forward. */
+  readonly checkpointing?: boolean;
+};
 
 /**
  * x₁ = x + attention(norm1(x)), y = x₁ + mlp(norm2(x₁)), each branch under stochastic depth.

@@ -1,3 +1,4 @@
+import { checkpoint } from '../autograd/tape.ts';
 import type { Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
 import { dropout } from '../ops/dropout.ts';
@@ -43,8 +44,11 @@ export function embedImage({ w, b, norm, dropRate }: PatchEmbed, image: Tensor, 
  * @returns [G, B, H/2, W/2, 2C], or [G, B, H, W, C] without patch merging; G as the last block makes it
  */
 export function runStage({ blocks, downsample }: Stage, x: Tensor, mode: Mode): Tensor {
+  const run = (block: Block, tokens: Tensor): Tensor => mode.checkpointing
+    ? checkpoint('block', () => [swinBlock(block, tokens, mode)])[0]!
+    : swinBlock(block, tokens, mode);
   const y = blocks.reduce((tokens, block, index) =>
-    scope(`blocks.${index}`, () => swinBlock(block, firstStream(tokens), mode)), x);
+    scope(`blocks.${index}`, () => run(block, firstStream(tokens))), x);
   return downsample ? scope('downsample', () => mergeStreams(downsample, y)) : y;
 }
 

@@ -86,7 +86,7 @@ async function compilePrograms(
   gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT }: Config, { image, labels, skipped, fresh }: Buffers,
 ): Promise<Compiled> {
   const pass = (): { total: Tensor; perTask: Tensor[] } => {
-    const { logits } = forward(store, image, { training: true });
+    const { logits } = forward(store, image, { training: true, checkpointing: TRAIN.USE_CHECKPOINT });
     const losses = multiTaskLoss(logits, labels);
     store.placeGradients(backward([[losses.total, null]]), fresh ?? store.arena.gradients);
     const perTask = [...losses.tasks.values()];
