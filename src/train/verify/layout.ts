@@ -20,20 +20,18 @@ export const CHANNELS_LAST: Layout = {
   toFile: (values, [b, c, h, w]) => channelsFirst(values, [b!, h!, w!, c!]),
 };
 
-/** Row `i` of the last axis lies at row `places[i]`. */
+/** The elements are as many equal rows as there are places, of which row `i` lies at `places[i]`. */
 export function rowsAt(places: readonly number[]): Layout {
-  const move = (values: Float32Array, { width, to }: { width: number; to: boolean }): Float32Array => {
+  const move = (values: Float32Array, back: boolean): Float32Array => {
     const out = new Float32Array(values.length);
+    const width = values.length / places.length;
     places.forEach((place, i) => {
-      const [from, into] = to ? [i, place] : [place, i];
-      out.set(values.subarray(from * width, (from + 1) * width), into * width);
+      const [from, to] = back ? [place, i] : [i, place];
+      out.set(values.subarray(from * width, (from + 1) * width), to * width);
     });
     return out;
   };
-  return {
-    toDevice: (values, shape) => move(values, { width: shape.at(-1)!, to: true }),
-    toFile: (values, shape) => move(values, { width: shape.at(-1)!, to: false }),
-  };
+  return { toDevice: (values) => move(values, false), toFile: (values) => move(values, true) };
 }
 
 /** Rows × columns to columns × rows. */

@@ -12,6 +12,12 @@ import { compare, compareList, type Check } from './report.ts';
 type Part = { readonly name: string; readonly shape: Shape; readonly at: number; readonly layout: Layout };
 type Leaf = { readonly tensor: Tensor; readonly parts: readonly Part[] };
 
+/** What a case computes, and where its gradients start; a loss [] without one starts from 1. */
+export type Traced = {
+  readonly outputs: readonly Tensor[];
+  readonly seeds: readonly (readonly [Tensor, Tensor | null])[];
+};
+
 export type Placed = {
   /** On the device. */
   readonly shape: Shape;
@@ -59,6 +65,13 @@ export class Leaves {
     return this.#place(names.map((name) => [name, name]), placed).tensor;
   }
 
+  /** Values that are not of the file, which nothing is differentiated by. */
+  put(label: string, shape: Shape, values: Float32Array): Tensor {
+    const tensor = lasting(this.#gpu, label, shape, values);
+    this.#owned.push(tensor);
+    return tensor;
+  }
+
   /** A dropout mask of factors, one for all that is kept. */
   keepBits(name: string): KeepBits {
     const mask = this.#golden.values(name);
@@ -82,15 +95,18 @@ export class Leaves {
     throw new Error(`${this.#golden.path}: what the case describes has no parameter "${left}"`);
   }
 
-  /** Runs `forward` on the device, and backward from `upstream`. */
-  async run(forward: () => Tensor, upstream: Tensor): Promise<{ output: Float32Array; gradients: Gradients }> {
-    let output: Tensor | null = null;
+  /** Runs what `body` traces on the device, and backward from its seeds. */
+  async run(body: () => Traced): Promise<{ outputs: Float32Array[]; gradients: Gradients }> {
+    let count = 0;
     const found: { leaf: Leaf; index: number }[] = [];
     const values = await evaluate(this.#gpu, () => {
-      output = forward();
-      expectShape('verify', 'the output', output.shape, upstream.shape);
-      const gradients = backward([[output, upstream]]);
-      const read = [output];
+      const { outputs, seeds } = body();
+      for (const [output, upstream] of seeds) {
+        if (upstream) expectShape('verify', 'the output', output.shape, upstream.shape);
+      }
+      const gradients = backward(seeds);
+      const read = [...outputs];
+      count = read.length;
       for (const leaf of this.#leaves) {
         const gradient = gradients.get(leaf.tensor);
         if (gradient) found.push({ leaf, index: read.push(gradient) - 1 });
@@ -101,7 +117,7 @@ export class Leaves {
     for (const { leaf, index } of found) {
       for (const part of leaf.parts) gradients.set(part.name, inFile(values[index]!, part));
     }
-    return { output: values[0]!, gradients };
+    return { outputs: values.slice(0, count), gradients };
   }
 
   release(): void {

@@ -55,11 +55,14 @@ async function verifyCase(gpu: Gpu, given: LinearCase, golden: Golden): Promise<
     const upstream = leaves.constant(outputs.map((output) => `upstream.${output}`), {
       shape: [outputs.length, ...given.xShape.slice(0, -1), given.outFeatures],
     });
-    const { output, gradients } = await leaves.run(() => layer(x), upstream);
+    const { outputs: [y], gradients } = await leaves.run(() => {
+      const out = layer(x);
+      return { outputs: [out], seeds: [[out, upstream]] };
+    });
     return [
       compareList(`${given.name} mode`, [layerMode(given.sharedMode, tasks.length)], [given.effective.sharedMode]),
       compareList(`${given.name} tasks`, tasks, given.effective.returnedTasks ?? []),
-      ...checkOutputs(given.name, golden, output, outputs, BOUND),
+      ...checkOutputs(given.name, golden, y!, outputs, BOUND),
       ...checkGradients(given.name, golden, gradients, BOUND),
     ];
   } finally {

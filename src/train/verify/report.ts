@@ -29,6 +29,12 @@ export function compareNumber(name: string, got: number, want: number, bound: nu
   return { name, maxAbs: Math.abs(got - want), error, bound, pass: error <= bound || Object.is(got, want) };
 }
 
+/** A number that has to be just this, for the reason that `rule` gives. */
+export function exactly(name: string, got: number, want: number, rule?: string): Check {
+  const error = Math.abs(got - want);
+  return { name, maxAbs: error, error, bound: 0, pass: error === 0, ...rule === undefined ? {} : { rule } };
+}
+
 /** A tensor element by element: `share` of all within `bound`, and none beyond `limit`. */
 export function compareElements(
   name: string, got: ArrayLike<number>, want: ArrayLike<number>,
