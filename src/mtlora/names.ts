@@ -12,7 +12,6 @@ export type { Init } from './entry.ts';
 
 export type Parameter = Entry & {
   readonly trainable: boolean;
-  /** Weight decay reaches matrices, not vectors, and nothing that is called a bias. */
   readonly decay: boolean;
 };
 
@@ -97,6 +96,11 @@ function stage(spec: ModelSpec, index: number): Entry[] {
   ];
 }
 
+/** Weight decay reaches matrices, not vectors, and nothing that is called a bias. */
+export function isDecayed({ name, shape }: Pick<Entry, 'name' | 'shape'>): boolean {
+  return shape.length >= 2 && !name.endsWith('.bias');
+}
+
 /** Backbone, then downsamplers, then heads. The release decays position tables too, stock Swin does not. */
 export function parameterTable(spec: ModelSpec, { decayPositionBias = true } = {}): Parameter[] {
   const entries = [
@@ -108,7 +112,7 @@ export function parameterTable(spec: ModelSpec, { decayPositionBias = true } = {
   return entries.map((entry) => ({
     ...entry,
     trainable: entry.kind === 'param' && isTrainable(spec, entry.name),
-    decay: entry.kind === 'param' && entry.shape.length >= 2 && !entry.name.endsWith('.bias')
+    decay: entry.kind === 'param' && isDecayed(entry)
       && (decayPositionBias || !entry.name.endsWith('.relative_position_bias_table')),
   }));
 }

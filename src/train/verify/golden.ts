@@ -50,25 +50,24 @@ export function readJson(path: string): unknown {
   }
 }
 
-/** The entries of a folder's `cases.json`, as they stand. */
-export function readCases(folder: string): unknown[] {
-  const path = join(folder, 'cases.json');
+/** The entries of a file of cases, as they stand. */
+export function readCases(path: string): unknown[] {
   const cases = readJson(path);
   if (!Array.isArray(cases)) throw new Error(`verify: "${path}" must hold a list of cases`);
   return cases;
 }
 
 /**
- * Verifies the cases of a folder one after the other. What goes wrong in one is a failed check of its own, so that it
+ * Verifies the cases of a file one after the other. What goes wrong in one is a failed check of its own, so that it
  * does not hide the others.
  */
-export async function eachCase<Schema extends z.ZodType<{ name: string }>>(
-  folder: string, schema: Schema, verify: (given: z.infer<Schema>) => Promise<Check[]>,
+export async function eachOf<Schema extends z.ZodType>(
+  path: string, schema: Schema, verify: (given: z.infer<Schema>) => Check[] | Promise<Check[]>,
 ): Promise<Check[]> {
   const checks: Check[] = [];
-  for (const value of readCases(folder)) {
+  for (const value of readCases(path)) {
     try {
-      checks.push(...await verify(parseCase(schema, value, folder)));
+      checks.push(...await verify(parseCase(schema, value, path)));
     } catch (error) {
       checks.push(failure(`${nameOf(value)} runs`, error));
     }
@@ -76,16 +75,23 @@ export async function eachCase<Schema extends z.ZodType<{ name: string }>>(
   return checks;
 }
 
+/** The cases of a folder's `cases.json`. */
+export function eachCase<Schema extends z.ZodType>(
+  folder: string, schema: Schema, verify: (given: z.infer<Schema>) => Check[] | Promise<Check[]>,
+): Promise<Check[]> {
+  return eachOf(join(folder, 'cases.json'), schema, verify);
+}
+
 /**
  * One case in the form that `schema` describes. A key that it does not know may change the arithmetic, so that one is
  * an error and not passed over.
  */
-export function parseCase<Schema extends z.ZodType>(schema: Schema, value: unknown, folder: string): z.infer<Schema> {
+export function parseCase<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.infer<Schema> {
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
-  const { path, message } = error.issues[0]!;
-  const place = path.length > 0 ? `, ${path.join('.')}` : '';
-  throw new Error(`verify: "${join(folder, 'cases.json')}", case "${nameOf(value)}"${place}: ${message}`);
+  const { path: field, message } = error.issues[0]!;
+  const place = field.length > 0 ? `, ${field.join('.')}` : '';
+  throw new Error(`verify: "${path}", case "${nameOf(value)}"${place}: ${message}`);
 }
 
 function nameOf(value: unknown): string {
