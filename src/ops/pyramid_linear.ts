@@ -8,29 +8,36 @@ import { resizeSum } from './resize_sum.ts';
 /**
  * A 1×1 convolution of maps of several sizes, resized bilinearly to the size of one and concatenated:
  * y = W · concat(resize x_0, resize x_1, …) + b = Σ resize(W_i x_i) + b, as such a convolution and a resize
- * commute. Each x_i meets its columns W_i at its own size: no resized or concatenated map is ever stored.
+ * commute. Each x_i meets its columns W_i at its own size, equal sizes are summed: no resized or
+ * concatenated map is ever stored.
  *
- * @param xs two to five maps [..., h_i, w_i, c_i], or [T, ..., h_i, w_i, c_i] where `w` is a batch
+ * @param xs maps [..., h_i, w_i, c_i], or [T, ..., h_i, w_i, c_i] where `w` is a batch
  * @param w [N, Σ c_i] or [T, N, Σ c_i]
  * @param b [N] or [T, N], or null
- * @param options.base which of `xs` gives the size H × W
+ * @param options.base which of `xs` gives the size H × W; there are four other sizes at most
  * @returns y [..., H, W, N]
  */
 export function pyramidLinear(xs: readonly Tensor[], w: Tensor, b: Tensor | null, { base = 0 } = {}): Tensor {
   const levels = levelsOf(xs, w, b);
-  const { m: rows, n } = levels[base]!;
-  const maps = levels.map((level, i) => forward(level, w, i === base ? b : null));
-  const y = withoutGrad(() => resizeSum(maps[base]!, maps.toSpliced(base, 1)));
+  const { m: rows, n, side } = levels[base]!;
+  const maps = new Map<string, Tensor>();
+  levels.forEach((level, i) => forward(maps, level, w, i === base ? b : null));
+  const { [side]: whole, ...others } = Object.fromEntries(maps);
+  const resized = Object.values(others);
+  const y = resized.length > 0 ? withoutGrad(() => resizeSum(whole!, resized)) : whole!;
 
   return record('pyramidLinear', [...xs, w, ...(b ? [b] : [])], y, (dy) => {
     const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
-    const dxs = levels.map((level) => backward(level, dy, w, dw));
+    const dmaps = new Map<string, Tensor>();
+    const dxs = levels.map((level) => level.x.requiresGrad || dw ? backward(dmaps, level, dy, w, dw) : null);
     return [...dxs, dw, ...(b ? [b.requiresGrad ? biasGradient(dy, b, rows, n) : null] : [])];
   });
 }
 
-/** A map seen as [batch, m, k], and the first of its columns in w [batch, n, total]. */
-type Level = Readonly<Record<'batch' | 'm' | 'n' | 'k' | 'first' | 'total', number>> & { readonly x: Tensor };
+/** A map seen as [batch, m, k], the first of its columns in w [batch, n, total], and its size in words. */
+type Level = Readonly<Record<'batch' | 'm' | 'n' | 'k' | 'first' | 'total', number>> & {
+  readonly x: Tensor; readonly side: string;
+};
 
 function levelsOf(xs: readonly Tensor[], w: Tensor, b: Tensor | null): Level[] {
   const [n, total] = w.shape.slice(-2) as [number, number];
@@ -43,25 +50,31 @@ function levelsOf(xs: readonly Tensor[], w: Tensor, b: Tensor | null): Level[] {
     expectShape('pyramidLinear', `the first axis of map ${i}`, x.shape.slice(0, lead.length), lead);
     const k = x.shape.at(-1)!;
     end += k;
-    return { x, batch: size(lead), m: size(x.shape) / k / size(lead), n, k, first: end - k, total };
+    const side = x.shape.slice(-3, -1).join(' × ');
+    return { x, batch: size(lead), m: size(x.shape) / k / size(lead), n, k, first: end - k, total, side };
   });
 }
 
-function forward({ x, batch, m, n, k, first, total }: Level, w: Tensor, bias: Tensor | null): Tensor {
-  const map = empty([...x.shape.slice(0, -1), n], 'pyramidLinear map');
+/** Adds a level's product to the map of its size. */
+function forward(maps: Map<string, Tensor>, level: Level, w: Tensor, bias: Tensor | null): void {
+  const { x, batch, m, n, k, first, total, side } = level;
+  const known = maps.get(side);
+  const map = known ?? empty([...x.shape.slice(0, -1), n], 'pyramidLinear map');
+  maps.set(side, map);
   gemm({
     a: rowMajor(x, m, k), b: { tensor: w, at: first, row: 1, col: total, batch: n * total },
-    y: rowMajor(map, m, n), m, n, k, batch, bias, biasBatch: n,
+    y: rowMajor(map, m, n), m, n, k, batch, bias, biasBatch: n, accumulate: known !== undefined,
   });
-  return map;
 }
 
 /** @returns dx of the level; its columns of `dw` are written on the way */
-function backward(level: Level, dy: Tensor, w: Tensor, dw: Tensor | null): Tensor | null {
-  const { x, batch, m, n, k, first, total } = level;
-  if (!x.requiresGrad && !dw) return null;
+function backward(
+  dmaps: Map<string, Tensor>, level: Level, dy: Tensor, w: Tensor, dw: Tensor | null,
+): Tensor | null {
+  const { x, batch, m, n, k, first, total, side } = level;
   const [height, width] = x.shape.slice(-3, -1) as [number, number];
-  const dmap = resizeTransposed(dy, height, width);
+  const dmap = dmaps.get(side) ?? resizeTransposed(dy, height, width);
+  dmaps.set(side, dmap);
   const block = { at: first, row: total, batch: n * total };
   if (dw) {
     gemm({

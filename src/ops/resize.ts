@@ -28,8 +28,6 @@ export function resizeTransposed(dy: Tensor, h: number, w: number): Tensor {
   return resizeAxis('backward', resizeAxis('backward', dy, -3, h), -2, w);
 }
 
-const RUN = 16;
-
 function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, extent: number): Tensor {
   const at = from.shape.length + axis;
   const old = from.shape[at]!;
@@ -41,10 +39,23 @@ function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, 
   const inner = columns / width;
   const forward = entry === 'forward';
   const [sizeIn, sizeOut] = forward ? [old, extent] : [extent, old];
-  dispatch(`resize/${entry}`, forward ? { x: from, y: to } : { dy: from, dx: to }, {
-    threads: outer * inner * (forward ? Math.ceil(extent / RUN) : extent),
-    tuning: { ...tuning, RUN },
-    params: { outer, inner, size_in: sizeIn, size_out: sizeOut },
-  });
+  const buffers: Record<string, Tensor> = forward ? { x: from, y: to } : { dy: from, dx: to };
+  const sizes = { outer, inner, size_in: sizeIn };
+  if (sizeOut % sizeIn === 0) {
+    const runs = Math.ceil((sizeIn + Number(forward)) / WHOLE_RUN);
+    dispatch(`resize_whole/${entry}`, buffers, {
+      threads: outer * inner * runs, tuning: { ...tuning, RATIO: sizeOut / sizeIn },
+      params: { ...sizes, run: WHOLE_RUN },
+    });
+  } else {
+    dispatch(`resize/${entry}`, buffers, {
+      threads: outer * inner * (forward ? Math.ceil(extent / RUN) : extent), tuning: { ...tuning, RUN },
+      params: { ...sizes, size_out: sizeOut },
+    });
+  }
   return to;
 }
+
+// outputs of a thread, or inputs where these are a whole fraction: enough to carry on what it loaded
+const RUN = 16;
+const WHOLE_RUN = 8;

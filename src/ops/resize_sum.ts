@@ -1,9 +1,12 @@
+import { resizeSumWhole, wholeKey } from '../../kernels/resize_sum_whole.ts';
 import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { resizeTransposed } from './resize.ts';
 import { itemsFor } from './vectorise.ts';
+
+type Extent = readonly [height: number, width: number];
 
 /**
  * Adds maps to a base, each resized bilinearly (align_corners = false) to its size; no resized map is stored.
@@ -14,28 +17,46 @@ import { itemsFor } from './vectorise.ts';
  */
 export function resizeSum(base: Tensor, maps: readonly Tensor[]): Tensor {
   const at = base.shape.length - 3;
-  const few = maps.length >= 1 && maps.length <= 4;
-  if (!few) throw new Error(`resizeSum: must get 1 to 4 maps, got ${maps.length}`);
-  const extents = maps.map(({ shape }, k) => {
+  if (!COUNTS.includes(maps.length)) throw new Error(`resizeSum: must get 1 to 4 maps, got ${maps.length}`);
+  const extents = maps.map(({ shape }, k): Extent => {
     const [h, w] = shape.slice(at) as [number, number];
     expectShape('resizeSum', `map ${k}`, shape, base.shape.with(at, h).with(at + 1, w));
-    return [h, w] as const;
+    return [h, w];
   });
-  const [height, width, depth] = base.shape.slice(at) as [number, number, number];
-  const images = size(base.shape.slice(0, at));
-  const items = itemsFor(depth);
-  const channels = depth / items.width;
   const y = empty(base.shape, 'resizeSum');
-  const [m0, m1, m2, m3] = [0, 1, 2, 3].map((k) => maps[k] ?? base) as [Tensor, Tensor, Tensor, Tensor];
-  const [[h0, w0], [h1, w1], [h2, w2], [h3, w3]] = [0, 1, 2, 3].map((k) => extents[k] ?? [0, 0]) as Extents;
-  dispatch('resize_sum/forward', { base, m0, m1, m2, m3, y }, {
-    threads: images * height * channels,
-    tuning: items.tuning,
-    params: { images, height, width, channels, maps: maps.length, h0, w0, h1, w1, h2, w2, h3, w3 },
-  });
+  launch(base, maps, extents, y);
   return record('resizeSum', [base, ...maps], y, (dy) =>
     [dy, ...maps.map((map, k) => map.requiresGrad ? resizeTransposed(dy, ...extents[k]!) : null)]);
 }
 
-type Extent = readonly [number, number];
-type Extents = [Extent, Extent, Extent, Extent];
+const COUNTS = [1, 2, 3, 4];
+
+function launch(base: Tensor, maps: readonly Tensor[], extents: readonly Extent[], y: Tensor): void {
+  const [height, width, depth] = base.shape.slice(-3) as [number, number, number];
+  const images = size(base.shape.slice(0, -3));
+  const items = itemsFor(depth);
+  const sizes = { images, height, width, channels: depth / items.width };
+  const threads = images * height * sizes.channels;
+  const ratios = wholeRatios([height, width], extents);
+  if (ratios) {
+    const form = { ratios, item: items.width === 4 ? 'vec4f' : 'f32' } as const;
+    const generated = { key: wholeKey(form), code: () => resizeSumWhole(form) };
+    const named = Object.fromEntries(maps.map((map, k) => [`m${k}`, map]));
+    dispatch('resize_sum_whole/forward', { base, y, ...named }, { threads, generated, params: sizes });
+    return;
+  }
+  const [m0, m1, m2, m3] = [0, 1, 2, 3].map((k) => maps[k] ?? base) as [Tensor, Tensor, Tensor, Tensor];
+  const [[h0, w0], [h1, w1], [h2, w2], [h3, w3]] =
+    [0, 1, 2, 3].map((k) => extents[k] ?? [0, 0]) as [Extent, Extent, Extent, Extent];
+  dispatch('resize_sum/forward', { base, m0, m1, m2, m3, y }, {
+    threads, tuning: items.tuning,
+    params: { ...sizes, maps: maps.length, h0, w0, h1, w1, h2, w2, h3, w3 },
+  });
+}
+
+/** By how much each map is enlarged, where that is whole, the same in both axes, and divides the largest. */
+function wholeRatios([height, width]: Extent, extents: readonly Extent[]): number[] | null {
+  const ratios = extents.map(([h, w]) => width / w === height / h ? width / w : NaN);
+  const period = Math.max(...ratios);
+  return ratios.every((ratio) => Number.isInteger(ratio) && period % ratio === 0) ? ratios : null;
+}

@@ -37,6 +37,8 @@ const CASES: (Case & { stacked?: boolean; bias?: boolean })[] = [
   { tasks: 1, images: 2, n: 7, sizes: [[6, 4], [3, 2], [2, 1], [1, 1]], channels: [3, 5, 2, 4] },
   { tasks: 3, images: 2, n: 20, sizes: [[7, 5], [4, 3], [2, 2], [2, 2]], channels: [4, 8, 4, 12], stacked },
   { tasks: 1, images: 1, n: 9, sizes: [[2, 2], [3, 3], [5, 4]], channels: [6, 3, 5], base: 2, bias: false },
+  { tasks: 2, images: 1, n: 3, sizes: [[4, 2], [2, 1], [4, 2]], channels: [3, 2, 4], stacked },
+  { tasks: 1, images: 2, n: 3, sizes: [[2, 3], [2, 3]], channels: [3, 2] },
   { tasks: 1, images: 1, n: 72, sizes: [[9, 9], [5, 5], [3, 3], [3, 3]], channels: [18, 36, 72, 144],
     stacked },
 ];

@@ -14,6 +14,7 @@ const CASES: [shape: [number, number, number, number], outH: number, outW: numbe
   [[1, 1, 1, 1], 1, 5], [[2, 3, 2, 4], 6, 4], [[1, 7, 7, 21], 56, 56], [[2, 5, 3, 1], 8, 12],
   [[1, 9, 7, 3], 4, 5], [[3, 4, 4, 8], 4, 4], [[2, 4, 6, 3], 4, 13], [[1, 2, 3, 4], 131, 1],
   [[1, 37, 5, 2], 3, 5],
+  [[1, 3, 5, 2], 9, 35], [[2, 29, 1, 4], 58, 3],
 ];
 for (const [shape, outH, outW] of CASES) {
   test(`resizeBilinear() agrees with its definition from [${shape.join(', ')}] to ${outH}×${outW}`, () =>

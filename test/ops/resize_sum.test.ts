@@ -14,6 +14,10 @@ const CASES: [n: number, c: number, base: [number, number], maps: [number, numbe
   [3, 5, [7, 9], [[4, 5], [2, 3], [1, 2]]],
   [1, 4, [8, 8], [[8, 8], [4, 4], [2, 2], [16, 3]]],
   [2, 268, [3, 5], [[2, 3], [2, 3], [1, 1]]],
+  [2, 8, [4, 12], [[2, 6], [1, 3]]],
+  [1, 3, [8, 16], [[4, 8], [1, 2], [8, 16]]],
+  [1, 5, [9, 3], [[3, 1]]],
+  [1, 4, [6, 12], [[3, 6], [2, 4]]],
 ];
 for (const [n, c, [h, w], maps] of CASES) {
   test(`resizeSum() adds ${JSON.stringify(maps)} to [${n}, ${h}, ${w}, ${c}] as its definition does`, () =>

@@ -8,8 +8,8 @@ import { joinAtFirst, normRelu, param, type Mode, type Params } from './params.t
  * Three transposed convolutions of all maps at the size of the first, a 3×3 convolution, two resizes by two.
  *
  * @param features four maps [B, h_i, w_i, c_i], K = Σ c_i
- * @param params deconv_layers.0 [K, 32, 2, 2], .3 and .6 [32, 32, 2, 2], conv_layers.0 [n, 32, 3, 3]; the norm
- *        of each has the next number
+ * @param params deconv_layers.0 [K, 32, 2, 2], .3 and .6 [32, 32, 2, 2], conv_layers.0 [n, 32, 3, 3];
+ *        the norm of each has the next number
  * @returns [B, 32·h_0, 32·w_0, n], none below 0: the last norm has a ReLU, too
  */
 export function updecoderHead(features: readonly Tensor[], params: Params, mode: Mode): Tensor {
