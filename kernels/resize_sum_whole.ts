@@ -1,7 +1,7 @@
 // resize_sum_whole: writes the WGSL of resize_sum for maps that the base's size is a whole multiple of.
 //
-// Where each map's ratio divides the largest one, P, the weights and the steps from texel to texel repeat every
-// P columns. A cell of P columns is written out with its weights as constants, without condition or division:
+// Where each map's ratio divides the largest one, P, weights and steps from texel to texel repeat every P
+// columns. A cell of P columns is written out with its weights as constants, without condition or division:
 // texels are loaded once and carried on. `kernels/resize_sum.wgsl` is the plain form that this agrees with.
 
 export type WholeForm = { readonly ratios: readonly number[]; readonly item: 'vec4f' | 'f32' };

@@ -1,6 +1,6 @@
 // resize_whole: resize along one axis where the outputs are a whole multiple of the inputs, O = RATIO · I.
 //
-// Between inputs i and i + 1 then lie RATIO outputs, o = i·RATIO + ⌊RATIO/2⌋ + k, whose weights depend on k only:
+// Between inputs i and i + 1 lie RATIO outputs, o = i·RATIO + ⌊RATIO/2⌋ + k, whose weights depend on k:
 //   f = (⌊RATIO/2⌋ + k + ½)/RATIO − ½
 //   forward    y[o] = (1 − f)·x[i] + f·x[i + 1]
 //   backward   dx[i] = Σ_k (1 − f)·dy[o] of the interval after i + Σ_k f·dy[o] of the interval before
