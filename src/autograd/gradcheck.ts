@@ -2,7 +2,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { evaluate } from './run.ts';
 import { size, type Shape } from './shape.ts';
 import { backward } from './tape.ts';
-import { empty, lasting, release, trainable, type Tensor } from './tensor.ts';
+import { lasting, release, trainable, type Tensor } from './tensor.ts';
 
 /** The same function in f64: what an op is held to. Inputs and outputs are row-major. */
 export type Definition = (...inputs: Float64Array[]) => Float64Array | Float64Array[];
@@ -24,15 +24,16 @@ export type GradcheckOptions = {
 };
 
 /**
- * Holds an op to its f64 definition: the outputs by relative L2 error, each input's gradient by the directional
- * derivative of the definition along random directions (two evaluations a direction, not two an element).
+ * Holds an op to its f64 definition: the outputs by relative L2 error, each input's gradient by the
+ * directional derivative of the definition along random directions (two evaluations a direction, not two an
+ * element).
  *
  * @throws Error `output 0: …` or `gradient of input 1 along direction[0]: got …, want … ± …`
  */
 export async function gradcheck(
   gpu: Gpu, op: Op, definition: Definition, shapes: readonly Shape[], options: GradcheckOptions = {},
 ): Promise<void> {
-  const { tolerance = 2e-6, gradTolerance = 2e-5, epsilon = 1e-4, fixed = [], seed = 1 } = options;
+  const { tolerance = 2e-6, fixed = [], seed = 1, around = (body) => body() } = options;
   const random = normals(seed);
   const host = shapes.map((shape, i) =>
     Float32Array.from({ length: size(shape) }, (_, k) => options.values?.[i]?.[k] ?? random()));
@@ -45,41 +46,48 @@ export async function gradcheck(
   const upstream = want.map((y) => Float32Array.from(y, () => random()));
   const seeds = upstream.map((values, i) => lasting(gpu, `upstream ${i}`, [values.length], values));
   try {
-    const { outputs, gradients } = await run(gpu, op, inputs, seeds, options.around ?? ((body) => body()));
+    const { outputs, gradients } = await run(gpu, op, inputs, seeds, around);
     outputs.forEach((got, i) => expectClose(`output ${i}`, got, want[i]!, tolerance));
     const loss = (values: Float64Array[]): number =>
       list(definition(...values)).reduce((sum, y, i) => sum + dot(y, upstream[i]!), 0);
-    for (const [i, gradient] of gradients.entries()) {
-      if (fixed.includes(i)) continue;
-      for (let d = 0; d < 2; d++) {
-        const direction = Float64Array.from(exact[i]!, () => random());
-        const moved = (by: number): Float64Array[] =>
-          exact.map((x, k) => k === i ? x.map((v, n) => v + by * direction[n]!) : x);
-        const expected = (loss(moved(epsilon)) - loss(moved(-epsilon))) / (2 * epsilon);
-        const got = gradient ? dot(gradient, direction) : 0;
-        // the noise of a sum is that of its terms: scale by their root mean square, not by a sum that may cancel
-        const bound = gradTolerance * Math.max(Math.abs(expected), gradient ? norm(gradient) * norm(direction) : 0, 1e-6);
-        if (!(Math.abs(got - expected) <= bound)) {
-          throw new Error(`gradient of input ${i} along direction[${d}]: got ${got}, want ${expected} ± ${bound}`);
-        }
-      }
-    }
+    gradients.forEach((gradient, i) => {
+      if (!fixed.includes(i)) expectDerivative(i, gradient, loss, exact, random, options);
+    });
   } finally {
     for (const tensor of [...inputs, ...seeds]) release(gpu, tensor);
   }
 }
 
+function expectDerivative(
+  input: number, gradient: Float32Array | null, loss: (values: Float64Array[]) => number,
+  exact: readonly Float64Array[], random: () => number,
+  { gradTolerance = 2e-5, epsilon = 1e-4 }: GradcheckOptions,
+): void {
+  for (let d = 0; d < 2; d++) {
+    const direction = Float64Array.from(exact[input]!, () => random());
+    const moved = (by: number): Float64Array[] =>
+      exact.map((x, k) => k === input ? x.map((v, n) => v + by * direction[n]!) : x);
+    const want = (loss(moved(epsilon)) - loss(moved(-epsilon))) / (2 * epsilon);
+    const terms = direction.map((v, n) => v * (gradient?.[n] ?? 0));
+    const got = terms.reduce((sum, term) => sum + term, 0);
+    // the noise of a sum is that of its terms, also where they cancel
+    const bound = gradTolerance * Math.max(Math.abs(want), norm(terms), 1e-6);
+    if (!(Math.abs(got - want) <= bound)) {
+      throw new Error(`gradient of input ${input} along direction[${d}]: `
+        + `got ${got}, want ${want} ± ${bound}`);
+    }
+  }
+}
+
 async function run(
   gpu: Gpu, op: Op, inputs: readonly Tensor[], seeds: readonly Tensor[], around: <T>(body: () => T) => T,
-): Promise<{
-  outputs: Float32Array[]; gradients: (Float32Array | null)[];
-}> {
+): Promise<{ outputs: Float32Array[]; gradients: (Float32Array | null)[] }> {
   let present: boolean[] = [];
   let count = 0;
   const read = await evaluate(gpu, () => around(() => {
     const outputs = list(op(...inputs));
     count = outputs.length;
-    const differentiable = outputs.map((y, i) => [y, seeds[i] ?? empty(y.shape)] as const).filter(([y]) => y.requiresGrad);
+    const differentiable = outputs.flatMap((y, i) => y.requiresGrad ? [[y, seeds[i]!] as const] : []);
     const found = backward(differentiable);
     const gradients = inputs.map((x) => found.get(x));
     present = gradients.map((g) => g !== null);
@@ -90,7 +98,9 @@ async function run(
 }
 
 /** @throws Error where the relative L2 error of `got` exceeds `tolerance` */
-export function expectClose(what: string, got: ArrayLike<number>, want: ArrayLike<number>, tolerance: number): void {
+export function expectClose(
+  what: string, got: ArrayLike<number>, want: ArrayLike<number>, tolerance: number,
+): void {
   if (got.length !== want.length) throw new Error(`${what}: got ${got.length} values, want ${want.length}`);
   const error = relL2(got, want);
   if (error <= tolerance) return;
@@ -115,7 +125,8 @@ export function relL2(got: ArrayLike<number>, want: ArrayLike<number>): number {
   return Number.isNaN(error) ? Infinity : error;
 }
 
-const list = <T>(value: T | readonly T[]): readonly T[] => Array.isArray(value) ? value as readonly T[] : [value as T];
+const list = <T>(value: T | readonly T[]): readonly T[] =>
+  Array.isArray(value) ? value as readonly T[] : [value as T];
 const norm = (a: ArrayLike<number>): number => Math.sqrt(dot(a, a));
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -4,7 +4,9 @@ import { keep } from '../gpu/program.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Traces `body`, runs it once and reads the tensors that it returns: for tests, tools and one-off work. */
-export async function evaluate(gpu: Gpu, body: () => readonly Tensor[], live: Live = {}): Promise<Float32Array[]> {
+export async function evaluate(
+  gpu: Gpu, body: () => readonly Tensor[], live: Live = {},
+): Promise<Float32Array[]> {
   const { executable, result } = await compile(gpu, 'evaluate', () => {
     const outputs = body();
     keep(...outputs);

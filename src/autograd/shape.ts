@@ -11,5 +11,6 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** @throws Error `op: name must be [want], got [got]` */
 export function expectShape(op: string, name: string, got: Shape, want: Shape): void {
-  if (!sameShape(got, want)) throw new Error(`${op}: ${name} must be [${want.join(', ')}], got [${got.join(', ')}]`);
+  if (sameShape(got, want)) return;
+  throw new Error(`${op}: ${name} must be [${want.join(', ')}], got [${got.join(', ')}]`);
 }

@@ -13,22 +13,25 @@ type Entry = {
 };
 
 const tapes = new WeakMap<Program, Entry[]>();
-let paused = 0;
+let recording = true;
 
 /**
  * Puts an op with one output on the tape, if anything upstream of it is trainable.
  *
  * @returns `output`, marked as needing a gradient where it does
  */
-export function record(op: string, inputs: readonly Tensor[], output: Tensor, backward: Backward<Tensor>): Tensor {
+export function record(
+  op: string, inputs: readonly Tensor[], output: Tensor, backward: Backward<Tensor>,
+): Tensor {
   return recordMany(op, inputs, [output], ([dy]) => backward(dy!))[0]!;
 }
 
 /** As `record`, for several outputs: `backward` gets null for an output that the loss does not depend on. */
 export function recordMany(
-  op: string, inputs: readonly Tensor[], outputs: readonly Tensor[], backward: Backward<readonly (Tensor | null)[]>,
+  op: string, inputs: readonly Tensor[], outputs: readonly Tensor[],
+  backward: Backward<readonly (Tensor | null)[]>,
 ): Tensor[] {
-  const needed = paused === 0 && inputs.some(({ requiresGrad }) => requiresGrad);
+  const needed = recording && inputs.some(({ requiresGrad }) => requiresGrad);
   if (!needed) return outputs.map((output) => makeTensor(output.shape, output.storage, false, output.dtype));
   const marked = outputs.map((output) => makeTensor(output.shape, output.storage, true, output.dtype));
   push(op, marked, (dys) => {
@@ -47,13 +50,13 @@ export function recordMany(
 }
 
 /**
- * Activation checkpointing: runs `body` without keeping what its backward would need, and runs it again when its
- * gradient is asked for. Trades a second forward for memory; draws the same random numbers again.
+ * Activation checkpointing: runs `body` without keeping what its backward would need, and runs it again when
+ * its gradient is asked for. Trades a second forward for memory; draws the same random numbers again.
  *
  * @returns the outputs of `body`, all of which need a gradient
  */
 export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[] {
-  if (paused > 0) return [...body()];
+  if (!recording) return [...body()];
   const program = tracing(name);
   const firstStream = program.randomStreams;
   const outputs = withoutGrad(body).map((y) => makeTensor(y.shape, y.storage, true, y.dtype));
@@ -62,7 +65,7 @@ export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[
     const streams = program.randomStreams;
     tapes.set(program, []);
     program.randomStreams = firstStream;
-    const again = body();
+    const again = setRecording(true, body);
     program.randomStreams = streams;
     const seeds = again.flatMap((y, i) => dys[i] && y.requiresGrad ? [[y, dys[i]] as const] : []);
     const found = playBack(program, seeds);
@@ -79,13 +82,20 @@ function push(op: string, outputs: readonly Tensor[], play: Entry['play']): void
 
 /** Runs `body` without recording: nothing in it gets a gradient. */
 export function withoutGrad<T>(body: () => T): T {
-  paused += 1;
+  return setRecording(false, body);
+}
+
+function setRecording<T>(on: boolean, body: () => T): T {
+  const outer = recording;
+  recording = on;
   try {
     return body();
   } finally {
-    paused -= 1;
+    recording = outer;
   }
 }
+
+type Seeds = readonly (readonly [Tensor, Tensor | null])[];
 
 /** The gradients that a backward pass found, by tensor. */
 export type Gradients = { get(tensor: Tensor): Tensor | null };
@@ -95,13 +105,13 @@ export type Gradients = { get(tensor: Tensor): Tensor | null };
  *
  * @param seeds outputs with the gradient that each starts from; a loss [] without one starts from 1
  */
-export function backward(seeds: readonly (readonly [Tensor, Tensor | null])[]): Gradients {
+export function backward(seeds: Seeds): Gradients {
   const gradients = playBack(tracing('backward'), seeds);
   return { get: (tensor) => gradients.get(tensor) ?? null };
 }
 
 // what is left in the end are the gradients of tensors that no op of the tape made
-function playBack(program: Program, seeds: readonly (readonly [Tensor, Tensor | null])[]): Map<Tensor, Tensor> {
+function playBack(program: Program, seeds: Seeds): Map<Tensor, Tensor> {
   const tape = tapeOf(program);
   const gradients = new Map<Tensor, Tensor>();
   for (const [output, dy] of seeds) addGradient(gradients, output, dy ?? ones(output));
@@ -110,7 +120,7 @@ function playBack(program: Program, seeds: readonly (readonly [Tensor, Tensor | 
     if (dys.every((dy) => dy === null)) continue;
     for (const output of entry.outputs) gradients.delete(output);
     const outer = program.scopes.splice(0, program.scopes.length, ...entry.scopes);
-    for (const [x, dx] of entry.play(dys)) addGradient(gradients, x, dx);
+    for (const [x, dx] of setRecording(false, () => entry.play(dys))) addGradient(gradients, x, dx);
     program.scopes.splice(0, program.scopes.length, ...outer);
   }
   return gradients;

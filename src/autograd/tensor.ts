@@ -1,6 +1,6 @@
 import type { Gpu } from '../gpu/device.ts';
 import { transient } from '../gpu/program.ts';
-import { createStorage, type Storage } from '../gpu/storage.ts';
+import { createStorage, expectBindable, type Storage } from '../gpu/storage.ts';
 import type { Range } from '../gpu/memory.ts';
 import { upload } from '../gpu/transfer.ts';
 import { size, type Shape } from './shape.ts';
@@ -17,7 +17,9 @@ export type Tensor = {
   readonly bytes: number;
 };
 
-export function makeTensor(shape: Shape, storage: Storage, requiresGrad = false, dtype: Dtype = 'f32'): Tensor {
+export function makeTensor(
+  shape: Shape, storage: Storage, requiresGrad = false, dtype: Dtype = 'f32',
+): Tensor {
   return { shape, dtype, storage, requiresGrad, bytes: 4 * size(shape) };
 }
 
@@ -26,18 +28,23 @@ export function empty(shape: Shape, label = 'tensor', dtype: Dtype = 'f32'): Ten
   return makeTensor(shape, transient(`${label} [${shape.join(', ')}]`, 4 * size(shape)), false, dtype);
 }
 
-/** The same bytes under another shape of as many elements, outside of the tape (see `reshape` of the ops). */
+/** The same bytes under another shape of as many elements, outside of the tape; `reshape` is on it. */
 export function viewAs(x: Tensor, shape: Shape, requiresGrad = x.requiresGrad): Tensor {
   if (size(shape) !== size(x.shape)) {
-    throw new Error(`reshape: [${shape.join(', ')}] must hold ${size(x.shape)} elements, as [${x.shape.join(', ')}] does`);
+    throw new Error(`reshape: [${shape.join(', ')}] must hold ${size(x.shape)} elements, `
+      + `as [${x.shape.join(', ')}] does`);
   }
   return makeTensor(shape, x.storage, requiresGrad, x.dtype);
 }
 
 /** A tensor that outlives programs, in memory of its own, zero where no data is given. Freed by `release`. */
-export function lasting(gpu: Gpu, label: string, shape: Shape, data?: ArrayLike<number>, dtype: Dtype = 'f32'): Tensor {
-  const buffer = gpu.memory.alloc(label, 4 * size(shape));
-  const tensor = makeTensor(shape, createStorage(label, 4 * size(shape), { buffer, offset: 0 }), false, dtype);
+export function lasting(
+  gpu: Gpu, label: string, shape: Shape, data?: ArrayLike<number>, dtype: Dtype = 'f32',
+): Tensor {
+  const bytes = 4 * size(shape);
+  expectBindable(`${label} [${shape.join(', ')}]`, bytes, gpu.limits);
+  const buffer = gpu.memory.alloc(label, bytes);
+  const tensor = makeTensor(shape, createStorage(label, bytes, { buffer, offset: 0 }), false, dtype);
   if (data) write(gpu, tensor, data);
   return tensor;
 }
@@ -52,7 +59,8 @@ export function write(gpu: Gpu, tensor: Tensor, data: ArrayLike<number>): void {
   const { place, label } = tensor.storage;
   if (!place) throw new Error(`write: "${label}" must be a lasting tensor`);
   if (data.length !== size(tensor.shape)) {
-    throw new Error(`write: "${label}" must get ${size(tensor.shape)} values for [${tensor.shape.join(', ')}], got ${data.length}`);
+    throw new Error(`write: "${label}" must get ${size(tensor.shape)} values for `
+      + `[${tensor.shape.join(', ')}], got ${data.length}`);
   }
   const typed = tensor.dtype === 'u32'
     ? (data instanceof Uint32Array ? data : Uint32Array.from(data))
@@ -79,6 +87,9 @@ export function constantTable(gpu: Gpu, values: readonly number[]): Tensor {
   if (!known) constants.set(gpu, known = new Map());
   const key = values.join();
   let table = known.get(key);
-  if (!table) known.set(key, table = lasting(gpu, `table ${key.slice(0, 40)}`, [values.length], values, 'u32'));
+  if (!table) {
+    table = lasting(gpu, `table ${key.slice(0, 40)}`, [values.length], values, 'u32');
+    known.set(key, table);
+  }
   return table;
 }

@@ -1,8 +1,9 @@
 import type { Dispatch, Program } from './program.ts';
 
 /**
- * Removes dispatches that nobody sees: those that write only transients which no later dispatch reads and nobody
- * keeps. A traced model may compute a stream that nothing uses, or run a part again of which half is needed.
+ * Removes dispatches that nobody sees: those that write only transients which no later dispatch reads and
+ * nobody keeps. A traced model may compute a stream that nothing uses, or run a part again of which half is
+ * needed.
  */
 export function dropDeadDispatches({ dispatches, kept }: Program): void {
   const wanted = new Set([...kept]);

@@ -1,39 +1,22 @@
-import { create, globals } from 'webgpu';
-import { driverEnvironment, reexecWithDriver } from './driver.ts';
-import { GpuError } from './errors.ts';
+import { chooseAdapter, findAdapters, type AdapterSummary } from './adapters.ts';
+import { firstSentence, GpuError } from './errors.ts';
 import { Memory } from './memory.ts';
 import { settled } from './wait.ts';
 
-Object.assign(globalThis, globals);
-
-// Dawn crashes the process once what create() returned is collected: these hold it for the life of the process.
-const instances: GPU[] = [];
-
 const LIMITS = [
-  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX',
-  'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupStorageSize', 'maxStorageBuffersPerShaderStage',
-  'maxUniformBufferBindingSize', 'minStorageBufferOffsetAlignment', 'minUniformBufferOffsetAlignment',
+  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupStorageSize',
+  'maxStorageBuffersPerShaderStage', 'maxUniformBufferBindingSize', 'minStorageBufferOffsetAlignment',
+  'minUniformBufferOffsetAlignment',
 ] as const;
 
 const FEATURES = [
-  'shader-f16', 'subgroups', 'subgroup-size-control', 'timestamp-query', 'chromium-experimental-subgroup-matrix',
+  'shader-f16', 'subgroups', 'subgroup-size-control', 'chromium-experimental-subgroup-matrix',
+  'timestamp-query',
 ] as const;
-
-const INSTANCE_OPTIONS = [
-  'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia',
-  'disable-dawn-features=timestamp_quantization',
-];
 
 /** What kind of hardware runs the kernels; tuning tables are keyed by it. */
 export type DeviceClass = 'software' | 'gpu';
-
-export type AdapterSummary = {
-  readonly name: string;
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly driver: string;
-  readonly software: boolean;
-};
 
 /** An open device with its limits and memory. Holds until `close()`. */
 export type Gpu = {
@@ -44,7 +27,7 @@ export type Gpu = {
   readonly features: ReadonlySet<string>;
   readonly limits: GPUSupportedLimits;
   readonly memory: Memory;
-  /** Throws the first error that the device reported since the last call. */
+  /** Throws the first error that the device reported since the last call; once it is lost, always. */
   check(): void;
   /** Waits until all submitted work is done, then checks. */
   idle(): Promise<void>;
@@ -56,7 +39,7 @@ export type OpenOptions = {
   readonly device?: string | undefined;
 };
 
-/** The adapters that Dawn finds here, real GPUs first. */
+/** The adapters that Dawn finds here, real GPUs first. @throws GpuError where there is none */
 export async function listAdapters(): Promise<AdapterSummary[]> {
   return (await findAdapters()).map(({ summary }) => summary);
 }
@@ -67,13 +50,7 @@ export async function listAdapters(): Promise<AdapterSummary[]> {
  * @throws GpuError where there is no adapter, or none that `device` names
  */
 export async function openGpu({ device: wanted }: OpenOptions = {}): Promise<Gpu> {
-  const found = await findAdapters();
-  if (found.length === 0) {
-    if (driverEnvironment()) reexecWithDriver();
-    throw new GpuError('No WebGPU adapter found: install a Vulkan driver (Debian 12: apt-get install '
-      + '-t bookworm-backports mesa-vulkan-drivers libvulkan1), or run "npm run demo" once, which sets up a software one');
-  }
-  const { adapter, summary } = choose(found, wanted);
+  const { adapter, summary } = chooseAdapter(await findAdapters(), wanted);
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
@@ -82,17 +59,17 @@ export async function openGpu({ device: wanted }: OpenOptions = {}): Promise<Gpu
 }
 
 function watch(device: GPUDevice, adapter: AdapterSummary, subgroupSize: number): Gpu {
-  const errors: string[] = [];
-  let closed = false;
+  const reported: string[] = [];
+  let ended: string | null = null;
   device.addEventListener('uncapturederror', (event) => {
-    errors.push((event as GPUUncapturedErrorEvent).error.message);
+    reported.push(firstSentence((event as GPUUncapturedErrorEvent).error.message));
   });
-  void device.lost.then((info) => {
-    if (!closed) errors.push(`the device was lost (${info.reason}: ${info.message}): start again from the last checkpoint`);
+  void device.lost.then(({ reason, message }) => {
+    ended ??= `the device was lost (${reason}: ${message}): start again from the last checkpoint`;
   });
   const check = (): void => {
-    const first = errors[0];
-    errors.length = 0;
+    const first = ended ?? reported[0];
+    reported.length = 0;
     if (first !== undefined) throw new GpuError(`${adapter.name}: ${first}`);
   };
   return {
@@ -106,43 +83,8 @@ function watch(device: GPUDevice, adapter: AdapterSummary, subgroupSize: number)
       check();
     },
     close() {
-      closed = true;
+      ended ??= 'the device was closed';
       device.destroy();
     },
   };
-}
-
-type Found = { adapter: GPUAdapter; summary: AdapterSummary };
-
-// Dawn gives one adapter a request: ask for the fast one, the default and the fallback, and keep the different ones.
-async function findAdapters(): Promise<Found[]> {
-  const gpu = create(INSTANCE_OPTIONS);
-  instances.push(gpu);
-  const found = new Map<string, Found>();
-  const requests: GPURequestAdapterOptions[] = [
-    { powerPreference: 'high-performance' }, { powerPreference: 'low-power' }, { forceFallbackAdapter: true },
-  ];
-  for (const request of requests) {
-    const adapter = await gpu.requestAdapter(request);
-    if (!adapter) continue;
-    const summary = summarise(adapter);
-    if (!found.has(summary.name)) found.set(summary.name, { adapter, summary });
-  }
-  return [...found.values()].sort((a, b) => Number(a.summary.software) - Number(b.summary.software));
-}
-
-function summarise({ info }: GPUAdapter): AdapterSummary {
-  const name = info.device || info.description || 'unnamed adapter';
-  const software = info.isFallbackAdapter || /llvmpipe|swiftshader|lavapipe|microsoft basic/i.test(name);
-  return { name, vendor: info.vendor, architecture: info.architecture, driver: info.description, software };
-}
-
-function choose(found: readonly Found[], wanted: string | undefined): Found {
-  const names = found.map(({ summary }, i) => `${i}: "${summary.name}"`).join(', ');
-  if (wanted === undefined) return found[0]!;
-  const hit = /^\d+$/.test(wanted)
-    ? found[Number(wanted)]
-    : found.find(({ summary }) => summary.name.toLowerCase().includes(wanted.toLowerCase()));
-  if (!hit) throw new GpuError(`--device: must name one of ${names}, got "${wanted}"`);
-  return hit;
 }

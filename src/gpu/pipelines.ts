@@ -1,15 +1,19 @@
 import type { Gpu } from './device.ts';
-import { GpuError } from './errors.ts';
+import { firstSentence, GpuError } from './errors.ts';
 import type { Dispatch } from './program.ts';
 import { settled } from './wait.ts';
-import type { Binding, KernelSource } from './wgsl.ts';
+import { placeOfLine, type Binding, type KernelSource } from './wgsl.ts';
 
 export type Pipeline = { readonly pipeline: GPUComputePipeline; readonly layout: GPUBindGroupLayout };
 
-type Cache = { modules: Map<string, Promise<GPUShaderModule>>; pipelines: Map<string, Promise<Pipeline>> };
+type Cache = {
+  readonly modules: Map<string, Promise<GPUShaderModule>>;
+  readonly pipelines: Map<string, Promise<Pipeline>>;
+};
+const BUFFER_TYPES = { uniform: 'uniform', read: 'read-only-storage', read_write: 'storage' } as const;
 const caches = new WeakMap<GPUDevice, Cache>();
 
-/** The pipeline of a dispatch: compiled once a device for each kernel variant, entry point and set of buffers. */
+/** A dispatch's pipeline: compiled once a device for each kernel variant, entry point and set of buffers. */
 export function pipelineOf(gpu: Gpu, dispatch: Dispatch): Promise<Pipeline> {
   const { pipelines, modules } = cacheOf(gpu.device);
   const { variant, entry, uses, source } = dispatch;
@@ -17,14 +21,14 @@ export function pipelineOf(gpu: Gpu, dispatch: Dispatch): Promise<Pipeline> {
   let found = pipelines.get(key);
   if (!found) {
     let module = modules.get(variant);
-    if (!module) modules.set(variant, module = compile(gpu, source));
+    if (!module) modules.set(variant, module = compile(gpu, dispatch.label, source));
     found = module.then((compiled) => build(gpu, compiled, dispatch));
     pipelines.set(key, found);
   }
   return found;
 }
 
-/** The bindings that a dispatch's bind group holds: its buffers, and the uniforms that the kernel declares. */
+/** What a dispatch's bind group holds: its buffers, and the uniforms that the kernel declares. */
 export function boundBindings({ source, uses }: Dispatch): Binding[] {
   const names = new Set(uses.map(({ name }) => name));
   return [...source.bindings.values()].filter(({ name, access }) => access === 'uniform' || names.has(name));
@@ -36,15 +40,19 @@ function cacheOf(device: GPUDevice): Cache {
   return cache;
 }
 
-async function compile({ device }: Gpu, { file, code }: KernelSource): Promise<GPUShaderModule> {
+async function compile({ device }: Gpu, label: string, source: KernelSource): Promise<GPUShaderModule> {
   device.pushErrorScope('validation');
-  const module = device.createShaderModule({ label: file, code });
+  const module = device.createShaderModule({ label: source.file, code: source.code });
   const scope = device.popErrorScope();
   const info = await settled(module.getCompilationInfo());
   const error = info.messages.find(({ type }) => type === 'error');
-  if (error) throw new GpuError(`${file}:${error.lineNum}:${error.linePos} error: ${error.message}`);
+  if (error) {
+    const place = `${placeOfLine(source, error.lineNum)}:${error.linePos}`;
+    const line = source.code.split('\n')[error.lineNum - 1]!.trim();
+    throw new GpuError(`${label}: ${place} error: ${firstSentence(error.message)} in "${line}"`);
+  }
   const failure = await settled(scope);
-  if (failure) throw new GpuError(`${file}: ${failure.message}`);
+  if (failure) throw new GpuError(`${label}: ${source.file}: ${firstSentence(failure.message)}`);
   return module;
 }
 
@@ -54,9 +62,7 @@ async function build({ device }: Gpu, module: GPUShaderModule, dispatch: Dispatc
   const layout = device.createBindGroupLayout({
     label: path,
     entries: boundBindings(dispatch).map(({ index, access }) => ({
-      binding: index,
-      visibility: GPUShaderStage.COMPUTE,
-      buffer: { type: access === 'uniform' ? 'uniform' : access === 'read' ? 'read-only-storage' : 'storage' },
+      binding: index, visibility: GPUShaderStage.COMPUTE, buffer: { type: BUFFER_TYPES[access] },
     })),
   });
   const pending = device.createComputePipelineAsync({
@@ -65,11 +71,18 @@ async function build({ device }: Gpu, module: GPUShaderModule, dispatch: Dispatc
     compute: { module, entryPoint: entry },
   });
   const scope = device.popErrorScope();
-  const [pipeline, failure] = await Promise.all([settled(pending).catch(rename(path)), settled(scope)]);
-  if (failure) throw new GpuError(`${path}: ${failure.message}`);
-  return { pipeline, layout };
+  const [pipeline, failure] = await Promise.allSettled([settled(pending), settled(scope)]);
+  if (failure.status === 'fulfilled' && failure.value) throw refused(dispatch, failure.value.message);
+  if (pipeline.status === 'rejected') throw refused(dispatch, (pipeline.reason as Error).message);
+  return { pipeline: pipeline.value, layout };
 }
 
-const rename = (path: string) => (error: Error): never => {
-  throw new GpuError(`${path}: ${error.message}`);
-};
+// a kernel that reads a buffer which its launch does not give, or a workgroup beyond the device's limits
+function refused({ label, source }: Dispatch, message: string): GpuError {
+  const [, binding] = /declaration for @group\(0\) @binding\((\d+)\)/.exec(message) ?? [];
+  const missing = [...source.bindings.values()].find(({ index }) => index === Number(binding));
+  const reason = missing && /doesn't exist/.test(message)
+    ? `the kernel uses the buffer "${missing.name}", which the launch does not give`
+    : firstSentence(message);
+  return new GpuError(`${label}: ${source.file}: ${reason}`);
+}

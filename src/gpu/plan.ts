@@ -8,30 +8,92 @@ export type Slot = { bytes: number; readonly tenants: Storage[] };
 /** Where a program's transients go, and what that costs. */
 export type Plan = {
   readonly slots: readonly Slot[];
-  readonly slotOf: ReadonlyMap<Storage, Slot>;
+  /** What stays readable after the program ran. */
+  readonly kept: ReadonlySet<Storage>;
   readonly tensors: number;
-  /** Bytes that live at once at most: the sum of the slots. */
+  /** Bytes that the slots take. */
   readonly peakBytes: number;
   /** Bytes of all transients, as if none shared a buffer. */
   readonly totalBytes: number;
+  /** What lives while most bytes are in use, the largest first, each with the launch that makes it. */
+  readonly atPeak: readonly { readonly storage: Storage; readonly madeBy: string }[];
   readonly dispatches: number;
   readonly flops: number;
   readonly trafficBytes: number;
 };
 
 /**
- * Assigns transients to slots by liveness: a slot whose tenant was used for the last time serves the next one.
+ * Assigns transients to slots by liveness: a slot whose tenant is used no more serves the next one.
  *
- * Best fit by size; when none is large enough, the largest free slot grows, as nothing is allocated yet. A dispatch's
- * outputs are placed before its inputs are freed, so that no buffer is bound twice in one dispatch.
+ * Best fit by size; when none is large enough, the largest free slot grows, as nothing is allocated yet. A
+ * dispatch's outputs are placed before its inputs are freed: no buffer is bound twice in one dispatch.
  */
 export function planProgram(program: Program): Plan {
+  const { dispatches } = program;
   const life = lifetimes(program);
+  const transients = [...life.keys()];
+  const slots = assign(program, life);
+  const peak = peakOf(life, dispatches.length);
+  return {
+    slots,
+    kept: program.kept,
+    tensors: transients.length,
+    peakBytes: sum(slots.map(({ bytes }) => bytes)),
+    totalBytes: sum(transients.map(({ bytes }) => bytes)),
+    atPeak: transients.filter((storage) => lives(life.get(storage)!, peak))
+      .sort((a, b) => b.bytes - a.bytes)
+      .map((storage) => ({ storage, madeBy: dispatches[life.get(storage)!.first]!.label })),
+    dispatches: dispatches.length,
+    flops: sum(dispatches.map(({ flops }) => flops)),
+    trafficBytes: sum(dispatches.map(({ bytes }) => bytes)),
+  };
+}
+
+/** The plan in lines for a person, with as many of the tensors that make up its peak as `largest` says. */
+export function describePlan(label: string, plan: Plan, { largest = 0 } = {}): string[] {
+  const { tensors, dispatches, flops, trafficBytes, totalBytes, peakBytes, slots, atPeak } = plan;
+  return [
+    `${label}: ${dispatches} dispatches, ${(flops / 1e9).toFixed(2)} GFLOP, ${mib(trafficBytes)} moved`,
+    `${label}: ${tensors} tensors of ${mib(totalBytes)} in ${slots.length} buffers of ${mib(peakBytes)} `
+      + '(peak)',
+    ...atPeak.slice(0, largest).map(({ storage, madeBy }) =>
+      `${label}: at the peak ${mib(storage.bytes)} of "${storage.label}" by ${madeBy}`),
+  ];
+}
+
+type Life = { readonly first: number; last: number };
+
+const lives = ({ first, last }: Life, at: number): boolean => first <= at && at <= last;
+
+function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
+  const life = new Map<Storage, Life>();
+  dispatches.forEach(({ uses, label }, at) => {
+    for (const { storage, access, name } of uses) {
+      if (storage.place) continue;
+      const known = life.get(storage);
+      if (known) {
+        known.last = at;
+      } else if (access === 'read_write') {
+        life.set(storage, { first: at, last: at });
+      } else {
+        throw new GpuError(`${label}: "${name}" (${storage.label}) is read before it is written`);
+      }
+    }
+  });
+  for (const storage of kept) {
+    const known = life.get(storage);
+    if (known) known.last = dispatches.length;
+    else if (!storage.place) throw new GpuError(`${storage.label}: is kept, but nothing writes it`);
+  }
+  return life;
+}
+
+function assign({ dispatches }: Program, life: ReadonlyMap<Storage, Life>): Slot[] {
   const slots: Slot[] = [];
   const free = new Set<Slot>();
   const slotOf = new Map<Storage, Slot>();
-  program.dispatches.forEach((dispatch, at) => {
-    const here = new Set(dispatch.uses.map(({ storage }) => storage));
+  dispatches.forEach(({ uses }, at) => {
+    const here = new Set(uses.map(({ storage }) => storage));
     for (const storage of here) {
       if (life.get(storage)?.first !== at) continue;
       const slot = bestFit(free, storage.bytes) ?? newSlot(slots);
@@ -44,46 +106,22 @@ export function planProgram(program: Program): Plan {
       if (life.get(storage)?.last === at) free.add(slotOf.get(storage)!);
     }
   });
-  const transients = [...life.keys()];
-  return {
-    slots, slotOf,
-    tensors: transients.length,
-    peakBytes: sum(slots.map(({ bytes }) => bytes)),
-    totalBytes: sum(transients.map(({ bytes }) => bytes)),
-    dispatches: program.dispatches.length,
-    flops: sum(program.dispatches.map(({ flops }) => flops)),
-    trafficBytes: sum(program.dispatches.map(({ bytes }) => bytes)),
-  };
+  return slots;
 }
 
-/** The plan in lines for a person. */
-export function describePlan(label: string, plan: Plan): string[] {
-  const { tensors, dispatches, flops, trafficBytes, totalBytes, peakBytes, slots } = plan;
-  return [
-    `${label}: ${dispatches} dispatches, ${(flops / 1e9).toFixed(2)} GFLOP, ${mib(trafficBytes)} moved`,
-    `${label}: ${tensors} tensors of ${mib(totalBytes)} in ${slots.length} buffers of ${mib(peakBytes)} (peak)`,
-  ];
-}
-
-type Life = { first: number; last: number };
-
-function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
-  const life = new Map<Storage, Life>();
-  dispatches.forEach(({ uses, label }, at) => {
-    for (const { storage, access, name } of uses) {
-      if (storage.place) continue;
-      const known = life.get(storage);
-      if (known) known.last = at;
-      else if (access === 'read') throw new GpuError(`${label}: "${name}" (${storage.label}) is read before it is written`);
-      else life.set(storage, { first: at, last: at });
-    }
-  });
-  for (const storage of kept) {
-    const known = life.get(storage);
-    if (known) known.last = dispatches.length;
-    else if (!storage.place) throw new GpuError(`${storage.label}: is kept, but nothing writes it`);
+// the dispatch at which the bytes of what lives are most
+function peakOf(life: ReadonlyMap<Storage, Life>, dispatches: number): number {
+  const change = new Float64Array(dispatches + 2);
+  for (const [{ bytes }, { first, last }] of life) {
+    change[first]! += bytes;
+    change[last + 1]! -= bytes;
   }
-  return life;
+  let [peak, most, live] = [0, 0, 0];
+  change.forEach((by, at) => {
+    live += by;
+    if (live > most) [peak, most] = [at, live];
+  });
+  return peak;
 }
 
 function bestFit(free: ReadonlySet<Slot>, bytes: number): Slot | null {

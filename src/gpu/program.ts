@@ -1,7 +1,7 @@
 import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
-import { createStorage, type Bound, type Storage } from './storage.ts';
-import { loadKernel, parseKernel, type Access, type KernelSource, type Tuning } from './wgsl.ts';
+import { createStorage, expectBindable, type Bound, type Storage } from './storage.ts';
+import { loadKernel, parseKernel, type Binding, type KernelSource, type Tuning } from './wgsl.ts';
 
 /** How many workgroups: given as such, or as threads, one each. Long grids are folded into two dimensions. */
 export type Grid = { readonly workgroups: number } | { readonly threads: number };
@@ -15,12 +15,16 @@ export type Launch = Grid & {
   readonly flops?: number;
 };
 
-export type Use = { readonly name: string; readonly access: Access; readonly storage: Storage };
+/** A buffer of a launch, as the kernel declares it. */
+export type Use = Binding & { readonly storage: Storage };
 
 /** One kernel launch of a program, fixed but for where its buffers lie. */
 export type Dispatch = {
+  /** The scopes it was traced in, then its path. */
   readonly label: string;
+  /** `<file>/<entry>` */
   readonly path: string;
+  /** The file, or what a generator made of it, and the tuning that is not the default. */
   readonly variant: string;
   readonly source: KernelSource;
   readonly entry: string;
@@ -43,6 +47,9 @@ export type Program = {
 };
 
 const MAX_GRID = 65535;
+const RANGES = {
+  u32: [0, 2 ** 32 - 1], i32: [-(2 ** 31), 2 ** 31 - 1], f32: [-Infinity, Infinity],
+} as const;
 const sources = new Map<string, KernelSource>();
 let current: Program | null = null;
 
@@ -77,11 +84,8 @@ export function scope<T>(name: string, body: () => T): T {
 
 /** Bytes that live inside the traced program only. */
 export function transient(label: string, bytes: number): Storage {
-  const { limits } = tracing(label).gpu;
-  if (bytes > limits.maxStorageBufferBindingSize) {
-    throw new GpuError(`${label}: needs ${bytes} bytes in one binding, and this device allows `
-      + `${limits.maxStorageBufferBindingSize}: use a smaller batch or image`);
-  }
+  const { gpu, scopes } = tracing(label);
+  expectBindable([...scopes, label].join(' '), bytes, gpu.limits);
   return createStorage(label, bytes, null);
 }
 
@@ -92,35 +96,40 @@ export function keep(...bounds: readonly Bound[]): void {
 }
 
 /**
- * Appends `kernels/<file>.wgsl`'s `<entry>` on `buffers`, which are named as the kernel names them, to the program.
+ * Appends a launch of `kernels/<file>.wgsl`'s `<entry>` to the program.
  *
  * @param path `<file>/<entry>`
+ * @param buffers named as the kernel names them
  */
 export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>, launch: Launch): void {
-  const program = tracing(path);
+  const { scopes, dispatches } = tracing(path);
+  const label = [...scopes, path].join(' ');
   const [file, entry] = path.split('/') as [string, string];
-  const variant = `${launch.generated?.key ?? file}${JSON.stringify(launch.tuning ?? {})}`;
+  const words = Object.entries(launch.tuning ?? {}).map(([name, value]) => `${name}=${value}`);
+  const variant = [launch.generated?.key ?? file, ...words].join(' ');
   const source = sourceOf(variant, file, launch);
   const threads = source.entries.get(entry)?.workgroupThreads;
-  if (threads === undefined) throw new GpuError(`${path}: ${source.file} has no entry point "${entry}"`);
+  if (threads === undefined) throw new GpuError(`${label}: ${source.file} has no entry point "${entry}"`);
   const uses = Object.entries(buffers).map(([name, { storage }]) => {
     const binding = source.bindings.get(name);
-    if (!binding || binding.access === 'uniform') throw new GpuError(`${path}: the kernel has no binding "${name}"`);
-    return { name, access: binding.access, storage };
+    if (binding && binding.access !== 'uniform') return { ...binding, storage };
+    throw new GpuError(`${label}: the kernel has no binding "${name}"`);
   });
   const workgroups = 'workgroups' in launch ? launch.workgroups : Math.ceil(launch.threads / threads);
-  if (!(workgroups > 0)) throw new GpuError(`${path}: must launch at least one workgroup, got ${workgroups}`);
-  program.dispatches.push({
-    label: [...program.scopes, path].join(' '),
-    path, variant, source, entry, uses,
-    params: packParams(path, source, launch.params ?? {}),
-    grid: fold(workgroups),
+  dispatches.push({
+    label, path, variant, source, entry, uses,
+    params: packParams(label, source, launch.params ?? {}),
+    grid: fold(label, workgroups, threads),
     flops: launch.flops ?? 0,
     bytes: uses.reduce((sum, { storage }) => sum + storage.bytes, 0),
   });
 }
 
-function fold(workgroups: number): [number, number] {
+// kernels number their threads by a u32, also those of a folded grid's last row
+function fold(label: string, workgroups: number, threads: number): [number, number] {
+  if (!(workgroups > 0 && workgroups * threads <= 2 ** 31)) {
+    throw new GpuError(`${label}: must launch 1 to 2^31 threads, got ${workgroups} workgroups of ${threads}`);
+  }
   if (workgroups <= MAX_GRID) return [workgroups, 1];
   const rows = Math.ceil(workgroups / MAX_GRID);
   return [Math.ceil(workgroups / rows), rows];
@@ -136,15 +145,19 @@ function sourceOf(variant: string, file: string, { tuning, generated }: Launch):
   return source;
 }
 
-function packParams(path: string, source: KernelSource, values: Readonly<Record<string, number>>): Dispatch['params'] {
+function packParams(
+  label: string, source: KernelSource, values: Readonly<Record<string, number>>,
+): Dispatch['params'] {
   const unknown = Object.keys(values).find((name) => !source.params.some((param) => param.name === name));
-  if (unknown) throw new GpuError(`${path}: the kernel has no parameter "${unknown}"`);
+  if (unknown) throw new GpuError(`${label}: the kernel has no parameter "${unknown}"`);
   if (source.params.length === 0) return null;
   const words = new DataView(new ArrayBuffer(Math.ceil(source.params.length / 4) * 16));
   source.params.forEach(({ name, type }, i) => {
     const value = name === 'zero' ? 0 : values[name];
-    if (value === undefined || Number.isNaN(value)) {
-      throw new GpuError(`${path}: parameter "${name}" must be a number, got ${value}`);
+    const [low, high] = RANGES[type];
+    const whole = type === 'f32' || Number.isInteger(value);
+    if (value === undefined || !(value >= low && value <= high && whole)) {
+      throw new GpuError(`${label}: parameter "${name}" must be of type ${type}, got ${value}`);
     }
     if (type === 'f32') words.setFloat32(4 * i, value, true);
     else if (type === 'i32') words.setInt32(4 * i, value, true);

@@ -1,12 +1,15 @@
+import { GpuError } from './errors.ts';
 import type { Range } from './memory.ts';
 
 /**
- * Bytes that kernels read and write. `place` is where they lie: known from the start for what outlives programs, set
- * by the planner for what a program makes on its way.
+ * Bytes that kernels read and write. `place` is where they lie, or null for what a program makes on its way,
+ * whose place the planner chooses.
  */
 export type Storage = {
-  readonly id: number;
   readonly label: string;
+  /** Bytes with content. */
+  readonly length: number;
+  /** Bytes that are bound: whole vec4, so that a kernel may read the last one whole. */
   readonly bytes: number;
   place: Range | null;
 };
@@ -14,9 +17,14 @@ export type Storage = {
 /** Whatever a kernel can be given: a tensor fits because it has a `storage`. */
 export type Bound = { readonly storage: Storage };
 
-let count = 0;
+export function createStorage(label: string, length: number, place: Range | null): Storage {
+  return { label, length, bytes: Math.max(16, Math.ceil(length / 16) * 16), place };
+}
 
-export function createStorage(label: string, bytes: number, place: Range | null): Storage {
-  count += 1;
-  return { id: count, label, bytes: Math.max(16, Math.ceil(bytes / 16) * 16), place };
+/** @throws GpuError where so many bytes are more than a kernel of this device can be given at once */
+export function expectBindable(label: string, bytes: number, limits: GPUSupportedLimits): void {
+  const most = limits.maxStorageBufferBindingSize;
+  if (bytes <= most) return;
+  throw new GpuError(`${label}: needs ${bytes} bytes in one binding, and this device allows ${most}: `
+    + 'use a smaller batch or image');
 }

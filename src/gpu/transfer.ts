@@ -1,14 +1,22 @@
 import type { Gpu } from './device.ts';
+import { firstSentence, GpuError } from './errors.ts';
 import type { Range } from './memory.ts';
 import { settled } from './wait.ts';
 
-/** Copies host bytes (a length of a multiple of 4) to a range of the device; takes effect before the next submit. */
+/** Copies host bytes (a multiple of 4) to a range of the device; takes effect before the next submit. */
 export function upload(gpu: Gpu, to: Range, data: ArrayBufferView): void {
   gpu.device.queue.writeBuffer(to.buffer, to.offset, data as ArrayBufferView<ArrayBuffer>);
 }
 
-/** Copies ranges of the device back, in one submit and one wait. */
-export async function download(gpu: Gpu, ranges: readonly (Range & { bytes: number })[]): Promise<ArrayBuffer[]> {
+/**
+ * Copies ranges of the device back, in one submit and one wait.
+ *
+ * @throws GpuError where the device reported an error up to now, so that nothing wrong is read
+ */
+export async function download(
+  gpu: Gpu, ranges: readonly (Range & { bytes: number })[],
+): Promise<ArrayBuffer[]> {
+  gpu.check();
   const total = ranges.reduce((sum, { bytes }) => sum + align4(bytes), 0);
   if (total === 0) return ranges.map(() => new ArrayBuffer(0));
   const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
@@ -21,18 +29,23 @@ export async function download(gpu: Gpu, ranges: readonly (Range & { bytes: numb
       at += align4(bytes);
     }
     gpu.device.queue.submit([encoder.finish()]);
-    await settled(staging.mapAsync(GPUMapMode.READ));
-    gpu.check();
-    const mapped = staging.getMappedRange();
+    await mapped(gpu, staging);
+    const bytes = staging.getMappedRange();
     at = 0;
-    return ranges.map(({ bytes }) => {
-      const copy = mapped.slice(at, at + bytes);
-      at += align4(bytes);
+    return ranges.map(({ bytes: length }) => {
+      const copy = bytes.slice(at, at + length);
+      at += align4(length);
       return copy;
     });
   } finally {
     gpu.memory.free(staging);
   }
+}
+
+async function mapped(gpu: Gpu, staging: GPUBuffer): Promise<void> {
+  const failure = await settled(staging.mapAsync(GPUMapMode.READ)).then(() => null, (error: Error) => error);
+  gpu.check();                                   // says why, where the device knows
+  if (failure) throw new GpuError(`readback: ${firstSentence(failure.message)}`);
 }
 
 const align4 = (bytes: number): number => Math.ceil(bytes / 4) * 4;

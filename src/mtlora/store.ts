@@ -124,7 +124,6 @@ export class ParameterStore {
    */
   placeGradients(gradients: Gradients, buffer = this.arena.gradients): void {
     const flags = new Uint32Array(this.arena.floats / BLOCK);
-    const placedAt = new Set<number>();
     for (const { pack, tensor, at } of this.#placements.values()) {
       const gradient = pack.trainable ? gradients.get(tensor) : null;
       if (!gradient || pack.dead) continue;
@@ -132,9 +131,8 @@ export class ParameterStore {
       const end = Math.ceil((at + size(pack.shape)) / BLOCK);
       flags.fill(pack.decay ? FLAGS.decay : FLAGS.update, at / BLOCK, end);
       const place = { buffer, offset: 4 * at };
-      if (gradient.storage.place === null && !placedAt.has(gradient.storage.id)) {
+      if (gradient.storage.place === null) {
         gradient.storage.place = place;
-        placedAt.add(gradient.storage.id);
       } else {
         copyInto(gradient, placed(`gradient of ${pack.name}`, pack.shape, place, false));
       }
