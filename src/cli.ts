@@ -1,13 +1,15 @@
 // The command line: the one place that prints and sets exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { Exit, type Register, type Terminal } from './train/commands/command.ts';
+import { register as demo } from './train/commands/demo.ts';
 import { register as devices } from './train/commands/devices.ts';
 import { register as params } from './train/commands/params.ts';
 import { register as synth } from './train/commands/synth.ts';
+import { register as train } from './train/commands/train.ts';
+import { PACKAGE_VERSION } from './train/versions.ts';
 
-const COMMANDS: readonly Register[] = [synth, params, devices];
+const COMMANDS: readonly Register[] = [train, demo, synth, params, devices];
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
 
@@ -41,16 +43,11 @@ function openTerminal(args: readonly string[]): Terminal {
   };
 }
 
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return String(version);
-}
-
 async function main(args: readonly string[]): Promise<number> {
   const terminal = openTerminal(args);
   const program = new Command('mtlora-train')
     .description('Multi-task low-rank adaptation of Swin transformers, on any GPU')
-    .version(version())
+    .version(PACKAGE_VERSION)
     .exitOverride();
   for (const register of COMMANDS) register(program, terminal);
   for (const command of program.commands) command.exitOverride();

@@ -1,0 +1,142 @@
+// Checkpoints: all tensors of the model under the release's names, AdamW's moments beside them as
+// `optimizer.exp_avg.<name>`, and in the metadata where the run stood. Files of the release load as models alone.
+import { basename } from 'node:path';
+import type { HostTensor } from '../data/host_tensor.ts';
+import { readSafetensors, writeSafetensors } from '../data/safetensors.ts';
+import { loadStateDict } from '../data/state_dict.ts';
+import { parameterTable } from '../mtlora/names.ts';
+import type { ParameterStore } from '../mtlora/store.ts';
+import { describeMapping, mapCheckpoint, type MapOptions } from '../swin/checkpoint.ts';
+import type { Config } from './config.ts';
+import { formatConfig } from './config.ts';
+import { readModelState } from './model_state.ts';
+
+/** Where a run stands: with the tensors and the configuration, all that its continuation depends on. */
+export type Position = {
+  /** Updates done. */
+  readonly step: number;
+  /** Batches that the running statistics have seen. */
+  readonly tracked: number;
+  /** Images of the training split. */
+  readonly samples: number;
+};
+
+type Tensors = Map<string, HostTensor>;
+
+export type Checkpoint = {
+  readonly path: string;
+  readonly model: Tensors;
+  /** null: the file holds a model alone. */
+  readonly run: { readonly position: Position; readonly moments: readonly [Tensors, Tensors];
+    readonly fixed: Readonly<Record<string, string>> } | null;
+};
+
+const FORMAT = 'mtlora checkpoint 1';
+const MOMENTS = ['optimizer.exp_avg.', 'optimizer.exp_avg_sq.'] as const;
+
+/** What a continued run must have in common with the run that it continues, by the fields that set it. */
+function fixedFields({ SEED, DATA, TRAIN }: Config, { samples }: Position): Record<string, string> {
+  return {
+    SEED: String(SEED),
+    'DATA.BATCH_SIZE': String(DATA.BATCH_SIZE),
+    'TRAIN.ACCUMULATION_STEPS': String(TRAIN.ACCUMULATION_STEPS),
+    'TRAIN.OPTIMIZER.NAME': TRAIN.OPTIMIZER.NAME,
+    'the number of training images': String(samples),
+  };
+}
+
+/** Writes a checkpoint in one atomic step; waits for the device. */
+export async function saveCheckpoint(
+  path: string, store: ParameterStore, config: Config, position: Position, versions: Readonly<Record<string, string>>,
+): Promise<void> {
+  const tensors = await readModelState(store, position.tracked);
+  const moments = await store.readMoments();
+  moments.forEach((values, which) => {
+    for (const [name, tensor] of values) tensors.set(MOMENTS[which]! + name, tensor);
+  });
+  writeSafetensors(path, tensors, {
+    format: FORMAT,
+    position: JSON.stringify(position),
+    fixed: JSON.stringify(fixedFields(config, position)),
+    config: formatConfig(config),
+    ...versions,
+  });
+}
+
+/** Reads a checkpoint of ours, or the model of any .safetensors or .pth file. */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  if (!path.toLowerCase().endsWith('.safetensors')) return { path, model: await loadStateDict(path), run: null };
+  const { tensors, metadata } = readSafetensors(path);
+  const moments: [Tensors, Tensors] = [new Map(), new Map()];
+  const model: Tensors = new Map();
+  for (const [name, tensor] of tensors) {
+    const which = MOMENTS.findIndex((prefix) => name.startsWith(prefix));
+    if (which < 0) model.set(name, tensor);
+    else moments[which]!.set(name.slice(MOMENTS[which]!.length), tensor);
+  }
+  if (metadata.format !== FORMAT) return { path, model, run: null };
+  const position = JSON.parse(metadata.position!) as Position;
+  return { path, model, run: { position, moments, fixed: JSON.parse(metadata.fixed!) as Record<string, string> } };
+}
+
+/** Loads a file's model into the store. @returns lines that say what was loaded and what was not */
+export function loadModel(store: ParameterStore, { path, model }: Checkpoint, options: MapOptions = {}): string[] {
+  const mapping = namingFile(path, () => mapCheckpoint(model, parameterTable(store.spec), options));
+  store.load(mapping.values);
+  return describeMapping(mapping);
+}
+
+function namingFile<T>(path: string, map: () => T): T {
+  try {
+    return map();
+  } catch (error) {
+    throw new Error(`Cannot load "${path}": ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** How many batches the running statistics of a file have seen. */
+export function trackedOf({ model }: Checkpoint): number {
+  for (const [name, { data }] of model) if (name.endsWith('.num_batches_tracked')) return Number(data[0]);
+  return 0;
+}
+
+/** Throws unless a run of `config` can go on where the checkpoint's stood. */
+export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: number): void {
+  const { fixed, position } = checkpoint.run!;
+  for (const [field, now] of Object.entries(fixedFields(config, { ...position, samples }))) {
+    if (fixed[field] === now) continue;
+    throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${fixed[field]} as in that run, `
+      + `got ${now} (--weights-only starts a new run from its weights)`);
+  }
+}
+
+/** Restores the optimizer; the step must be compiled, which tells what the optimizer updates. */
+export async function loadMoments(store: ParameterStore, checkpoint: Checkpoint): Promise<void> {
+  const { moments } = checkpoint.run!;
+  const [updated] = await store.readMoments();
+  const differing = [...updated.keys()].find((name) => !moments[0].has(name))
+    ?? [...moments[0].keys()].find((name) => !updated.has(name));
+  if (differing !== undefined) {
+    throw new Error(`Cannot resume from "${checkpoint.path}": what trains must be the same as in that run, `
+      + `"${differing}" differs (--weights-only starts a new run from its weights)`);
+  }
+  store.loadMoments(moments);
+}
+
+/** `ckpt_epoch_<e>` after epoch e as a whole; `…_step_<s>` where the run was interrupted after s updates. */
+export function checkpointName(epoch: number, interruptedAt: number | null): string {
+  return `ckpt_epoch_${epoch}${interruptedAt === null ? '' : `_step_${interruptedAt}`}.safetensors`;
+}
+
+export function isInterruption(name: string): boolean {
+  return /_step_\d+\.safetensors$/.test(name);
+}
+
+/** Names of checkpoints among `files`, the furthest first. */
+export function sortCheckpoints(files: readonly string[]): string[] {
+  const found = files.flatMap((file) => {
+    const [, epoch, step] = /^ckpt_epoch_(\d+)(?:_step_(\d+))?\.safetensors$/.exec(basename(file)) ?? [];
+    return epoch === undefined ? [] : [{ file, epoch: Number(epoch), step: step === undefined ? Infinity : Number(step) }];
+  });
+  return found.sort((a, b) => b.epoch - a.epoch || (a.step === b.step ? 0 : b.step - a.step)).map(({ file }) => file);
+}

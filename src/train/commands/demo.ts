@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeSyntheticPascal } from '../../data/synth/write.ts';
+import { loadConfig } from '../config.ts';
+import { writeContactSheet } from '../contact_sheet.ts';
+import { resultsTable, type Metrics } from '../results.ts';
+import { runTraining } from '../run.ts';
+import type { Register, Terminal } from './command.ts';
+
+const CONFIG = fileURLToPath(new URL('../../../configs/demo.yaml', import.meta.url));
+const FOLDER = join('runs', 'demo');
+const PICTURES = { train: 128, val: 16, size: [120, 160], seed: 1 } as const;
+const ROWS = 8;
+
+type Options = { readonly device?: string; readonly opts?: string[] };
+
+export const register: Register = (program, terminal) => {
+  program.command('demo')
+    .description(`Learn four tasks on synthetic pictures in minutes, and leave the results in ${FOLDER}`)
+    .option('--device <name>', 'adapter, by number or part of its name (see "devices")')
+    .option('--opts <pairs...>', 'configuration fields and values: KEY VALUE KEY VALUE …')
+    .action(async ({ device, opts = [] }: Options) => {
+      const data = join(FOLDER, 'data');
+      const { config } = loadConfig(CONFIG, opts, { pascal: data });
+      await writeData(data, terminal);
+      const { rows } = await runTraining(config, {
+        folder: FOLDER, device, rows: ROWS, evaluateFirst: true, autoResume: true, startOver: true,
+        resumeCommand: () => ['mtlora-train', ...terminal.args].join(' '),
+      }, terminal);
+      conclude(rows, terminal);
+    });
+};
+
+async function writeData(root: string, terminal: Terminal): Promise<void> {
+  if (existsSync(join(root, 'ImageSets', 'Context', 'val.txt'))) return;
+  await writeSyntheticPascal({ root, ...PICTURES }, (written, total) => {
+    terminal.status(`drawing synthetic scenes ${written}/${total}`);
+  });
+  terminal.status(null);
+  terminal.say(`drew ${PICTURES.train} training and ${PICTURES.val} validation scenes with their labels in "${root}"`);
+}
+
+/** The first and the last evaluation side by side, also where the run was continued. */
+function conclude(rows: Parameters<typeof writeContactSheet>[1], terminal: Terminal): void {
+  const lines = readFileSync(join(FOLDER, 'log.jsonl'), 'utf8').trimEnd().split('\n');
+  const evaluations = lines.map((line) => JSON.parse(line) as { kind: string } & Metrics)
+    .filter(({ kind }) => kind === 'evaluation');
+  const sheet = join(FOLDER, 'contact_sheet.png');
+  writeContactSheet(sheet, rows);
+  terminal.say(resultsTable({ 'before training': evaluations[0]!, 'after training': evaluations.at(-1)! }));
+  terminal.say(`pictures   ${sheet}: validation scenes, their labels and what the model says`);
+  terminal.say(`files      ${FOLDER}: config.yaml, log.jsonl, metrics.json and the checkpoint`);
+}

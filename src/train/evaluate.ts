@@ -1,0 +1,127 @@
+// Validation: one pass over a split in eval mode, its average losses and every task's scores.
+import { keep } from '../gpu/program.ts';
+import { compile, type Executable } from '../gpu/executable.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { lasting, release, write, type Tensor } from '../autograd/tensor.ts';
+import type { Batch } from '../data/loader.ts';
+import type { Loader } from '../data/loader.ts';
+import { forward } from '../mtlora/model.ts';
+import type { Task } from '../mtlora/spec.ts';
+import type { ParameterStore } from '../mtlora/store.ts';
+import type { SheetRow } from './contact_sheet.ts';
+import { labelTensors, multiTaskLoss } from './loss.ts';
+import { createMeter, type Scores } from './metrics/index.ts';
+import { sheetRow } from './predictions.ts';
+import { channelsFirst } from './verify/layout.ts';
+
+export type Evaluation = {
+  readonly images: number;
+  /** Means over images. */
+  readonly loss: { readonly total: number; readonly tasks: Readonly<Partial<Record<Task, number>>> };
+  readonly scores: Readonly<Partial<Record<Task, Scores>>>;
+  /** The first images with their labels and predictions, if asked for. */
+  readonly rows: readonly SheetRow[];
+};
+
+export type EvaluateOptions = {
+  /** Reproduces the release's meters, defects included. */
+  readonly official?: boolean;
+  /** How many images to keep for a contact sheet. */
+  readonly rows?: number;
+  readonly signal?: AbortSignal;
+  readonly onBatch?: (done: number, total: number) => void;
+};
+
+type Pass = {
+  readonly executable: Executable;
+  readonly image: Tensor;
+  readonly labels: ReadonlyMap<Task, Tensor>;
+  readonly logits: ReadonlyMap<Task, Tensor>;
+  readonly losses: readonly Tensor[];
+};
+
+/** Evaluation programs over a store's parameters, compiled when first needed: one for each size of batch. */
+export class Evaluator {
+  readonly #gpu: Gpu;
+  readonly #store: ParameterStore;
+  readonly #passes = new Map<number, Pass>();
+
+  constructor(gpu: Gpu, store: ParameterStore) {
+    this.#gpu = gpu;
+    this.#store = store;
+  }
+
+  /** Runs all batches of an epoch of `loader`, whose last one may be smaller. */
+  async run(loader: Loader, options: EvaluateOptions = {}): Promise<Evaluation> {
+    const { official = false, rows: wanted = 0, signal, onBatch } = options;
+    const { tasks } = this.#store.spec;
+    const meters = tasks.map((task) => createMeter(task, { official }));
+    const sums = new Float64Array(1 + tasks.length);
+    const rows: SheetRow[] = [];
+    let images = 0;
+    for (let i = 0; i < loader.batchesPerEpoch; i++) {
+      signal?.throwIfAborted();
+      const batch = await loader.next();
+      const count = batch.ids.length;
+      const { logits, losses } = await this.#predict(batch, count);
+      losses.forEach((loss, t) => { sums[t]! += loss * count; });
+      tasks.forEach(({ name }, t) => {
+        meters[t]!.update({ ...logits.get(name)!, labels: batch.labels[name]! });
+      });
+      for (let at = 0; at < count && rows.length < wanted; at++) rows.push(sheetRow(batch, logits, at));
+      images += count;
+      onBatch?.(i + 1, loader.batchesPerEpoch);
+    }
+    const byTask = <T>(value: (t: number) => T): Partial<Record<Task, T>> =>
+      Object.fromEntries(tasks.map(({ name }, t) => [name, value(t)]));
+    return {
+      images, rows,
+      loss: { total: sums[0]! / images, tasks: byTask((t) => sums[1 + t]! / images) },
+      scores: byTask((t) => meters[t]!.scores()),
+    };
+  }
+
+  destroy(): void {
+    for (const { executable, image, labels } of this.#passes.values()) {
+      executable.destroy();
+      for (const tensor of [image, ...labels.values()]) release(this.#gpu, tensor);
+    }
+    this.#passes.clear();
+  }
+
+  async #predict(batch: Batch, count: number): Promise<{ logits: Map<Task, Logits>; losses: number[] }> {
+    const { executable, image, labels, logits, losses } = await this.#pass(count);
+    write(this.#gpu, image, batch.image);
+    for (const [task, tensor] of labels) write(this.#gpu, tensor, batch.labels[task]!);
+    executable.run();
+    const outputs = await executable.read([...losses, ...logits.values()]);
+    const values = outputs.map((bytes) => new Float32Array(bytes));
+    const maps = [...logits].map(([task, { shape }], t) => {
+      const [images, height, width, channels] = shape as [number, number, number, number];
+      const first = channelsFirst(values[losses.length + t]!, shape);
+      return [task, { logits: first, shape: [images, channels, height, width] as const }] as const;
+    });
+    return { logits: new Map(maps), losses: values.slice(0, losses.length).map((value) => value[0]!) };
+  }
+
+  async #pass(count: number): Promise<Pass> {
+    const known = this.#passes.get(count);
+    if (known) return known;
+    const { spec: { inChannels, imgSize, tasks } } = this.#store;
+    const image = lasting(this.#gpu, 'validation images', [count, inChannels, imgSize, imgSize]);
+    const labels = labelTensors(this.#gpu, tasks.map(({ name }) => name), count, imgSize);
+    const { executable, result } = await compile(this.#gpu, 'validation', () => {
+      const { logits } = forward(this.#store, image, { training: false });
+      const losses = multiTaskLoss(logits, labels);
+      const all = [losses.total, ...losses.tasks.values()];
+      keep(...all, ...logits.values());
+      return { logits, losses: all };
+    });
+    const pass = { executable, image, labels, ...result };
+    this.#passes.set(count, pass);
+    return pass;
+  }
+}
+
+/** Raw outputs [B, C, H, W]. */
+export type Logits = { readonly logits: Float32Array; readonly shape: readonly [number, number, number, number] };

@@ -1,0 +1,66 @@
+// From a configuration to what runs need: data, device, a model with its start values or a file's.
+import { availableParallelism } from 'node:os';
+import type { DatasetSpec } from '../data/dataset.ts';
+import { openLoader, type Loader } from '../data/loader.ts';
+import type { Position as LoaderPosition } from '../data/order.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { ParameterStore } from '../mtlora/store.ts';
+import { loadModel, readCheckpoint, trackedOf, type Checkpoint } from './checkpoint.ts';
+import { modelSpec, type Config } from './config.ts';
+import { paramsReport } from './params_report.ts';
+
+type Say = (line: string) => void;
+
+/** The data set that a configuration names. */
+export function datasetSpec({ DATA, TASKS }: Config, split: 'train' | 'val'): DatasetSpec {
+  const nyud = DATA.DBNAME === 'NYUD';
+  const root = (nyud ? DATA.NYUD : DATA.PASCAL) || DATA.DATA_PATH;
+  if (root === '') throw new Error(`Where is the data? Give its folder with --${nyud ? 'nyud' : 'pascal'}`);
+  return { kind: nyud ? 'nyud' : 'pascal', root, split, tasks: TASKS };
+}
+
+/** Batches of a split: shuffled and augmented for training, all in order for validation. */
+export function openSplit(
+  config: Config, split: 'train' | 'val', start?: LoaderPosition, train = split === 'train',
+): Loader {
+  const { DATA, SEED, COMPAT } = config;
+  return openLoader({
+    dataset: datasetSpec(config, split), size: DATA.IMG_SIZE, batchSize: DATA.BATCH_SIZE, train, seed: SEED,
+    workers: Math.min(DATA.NUM_WORKERS, availableParallelism()),
+    overshoot: COMPAT.UINT8_WRAP ? 'wrap' : 'clamp',
+    ...start && { start },
+  });
+}
+
+/** A model on the device: drawn start values, under them a backbone's file, under that a whole model's. */
+export async function openModel(
+  gpu: Gpu, config: Config, say: Say, resume: Checkpoint | null,
+): Promise<{ store: ParameterStore; tracked: number }> {
+  const spec = modelSpec(config);
+  const store = new ParameterStore(gpu, spec);
+  store.initialise(config.SEED);
+  const { RESUME_BACKBONE } = config.MODEL;
+  const report = (file: string, lines: readonly string[]): void => {
+    say(`weights    "${file}": ${lines.join('; ')}`);
+  };
+  if (RESUME_BACKBONE !== '' && !resume) {
+    const file = await readCheckpoint(RESUME_BACKBONE);
+    report(RESUME_BACKBONE, loadModel(store, file, { backbone: true }));
+  }
+  if (resume) report(resume.path, loadModel(store, resume, { skipDecoder: config.TRAIN.SKIP_DECODER_CKPT }));
+  return { store, tracked: resume ? trackedOf(resume) : 0 };
+}
+
+/** The first lines of every run: what computes, what it computes. */
+export function describeModel(gpu: Gpu, config: Config): string[] {
+  const { adapter } = gpu;
+  const { total, trainable, lora, decoder, extra } = paramsReport(modelSpec(config));
+  const number = (value: number): string => value.toLocaleString('en-US');
+  const software = adapter.software ? ' (software: runs on the CPU, slowly)' : '';
+  return [
+    `adapter    ${adapter.name}, ${adapter.driver}${software}`,
+    `model      ${config.MODEL.NAME}, ${config.DATA.IMG_SIZE}x${config.DATA.IMG_SIZE}, tasks ${config.TASKS.join(', ')}`,
+    `parameters ${number(trainable)} trainable of ${number(total)} (${(100 * trainable / total).toFixed(2)} %): `
+      + `low-rank ${number(lora)}, decoder ${number(decoder)}, other ${number(extra)}`,
+  ];
+}

@@ -1,0 +1,58 @@
+// Evaluations as tables for the terminal and as JSON.
+import Table from 'cli-table3';
+import type { Task } from '../mtlora/spec.ts';
+import type { Config } from './config.ts';
+import type { Evaluation } from './evaluate.ts';
+import { deltaM, PAPER_BASELINES, TASK_SCORES } from './metrics/index.ts';
+
+type Baselines = Readonly<Partial<Record<Task, number>>>;
+
+/** What files keep of an evaluation. */
+export type Metrics = Pick<Evaluation, 'images' | 'loss' | 'scores'> & { readonly delta_m: number | null };
+
+/** The single-task scores that Δm compares with: the paper's, where it has them for every task. */
+export function baselinesOf({ DATA, TASKS }: Config): Baselines | null {
+  return DATA.DBNAME === 'PASCALContext' && TASKS.every((task) => task in PAPER_BASELINES) ? PAPER_BASELINES : null;
+}
+
+export function metricsOf({ images, loss, scores }: Evaluation, baselines: Baselines | null): Metrics {
+  return { images, loss, scores, delta_m: baselines && deltaM(scores, baselines) };
+}
+
+const TITLES: Readonly<Record<Task, string>> = {
+  semseg: 'semantic segmentation', human_parts: 'human parts', sal: 'saliency', normals: 'surface normals',
+  edge: 'edges', depth: 'depth',
+};
+
+/** Name and text of a task's main score; mIoU is told in per cent, as everywhere. */
+function mainScore(task: Task, { scores }: Metrics): [name: string, text: string, better: 'higher' | 'lower'] {
+  const found = scores[task]!;
+  const { key, higherIsBetter } = TASK_SCORES[task];
+  const shown = key in found ? key : Object.keys(found)[0]!;
+  return [shown, formatScore(task, shown, found[shown]!), higherIsBetter && key in found ? 'higher' : 'lower'];
+}
+
+function formatScore(task: Task, name: string, value: number): string {
+  if (/mIoU|maxF/.test(name)) return `${(100 * value).toFixed(2)} %`;
+  return task === 'normals' ? `${value.toFixed(2)}°` : value.toFixed(4);
+}
+
+/** A row for each task, a column for each evaluation. */
+export function resultsTable(columns: Readonly<Record<string, Metrics>>): string {
+  const all = Object.values(columns);
+  const table = new Table({
+    head: ['task', 'score', ...Object.keys(columns), 'better is'],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'left', ...all.map(() => 'right' as const), 'left'],
+  });
+  for (const task of Object.keys(all[0]!.scores) as Task[]) {
+    const cells = all.map((metrics) => mainScore(task, metrics));
+    table.push([TITLES[task], cells[0]![0], ...cells.map(([, text]) => text), cells[0]![2]]);
+  }
+  table.push(['loss, weighted sum', '', ...all.map(({ loss }) => loss.total.toFixed(4)), 'lower']);
+  if (all.some(({ delta_m: gain }) => gain !== null)) {
+    const cells = all.map(({ delta_m: gain }) => gain === null ? '' : `${gain >= 0 ? '+' : ''}${gain.toFixed(2)} %`);
+    table.push(['Δm', 'single-task models', ...cells, 'higher']);
+  }
+  return table.toString();
+}

@@ -1,0 +1,176 @@
+// A training run as a whole: its folder, what it starts from, the loop, its evaluations and how it ends.
+import { rmSync } from 'node:fs';
+import { listSamples } from '../data/dataset.ts';
+import type { Loader } from '../data/loader.ts';
+import { countBatches } from '../data/order.ts';
+import { openGpu, type Gpu } from '../gpu/device.ts';
+import { describePlan } from '../gpu/plan.ts';
+import type { ParameterStore } from '../mtlora/store.ts';
+import { expectSameRun, isInterruption, loadMoments, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import type { Checkpoint, Position } from './checkpoint.ts';
+import { formatConfig, type Config } from './config.ts';
+import { formatSummary } from './console.ts';
+import { DivergedError, stepsPerEpoch, trainLoop } from './loop.ts';
+import { datasetSpec, describeModel, openModel, openSplit } from './prepare.ts';
+import { resultsTable } from './results.ts';
+import { RunFolder, samePath } from './run_folder.ts';
+import { compileTrainStep, type TrainStep } from './step.ts';
+import { Exit, type Terminal } from './terminal.ts';
+import { openValidation, type Validated, type Validation } from './validation.ts';
+import { versions } from './versions.ts';
+
+export type RunOptions = {
+  readonly folder: string;
+  readonly device?: string | undefined;
+  /** Continue the furthest checkpoint of the folder, if there is one. */
+  readonly autoResume?: boolean;
+  /** Where the folder's run came to its end: delete it and start anew, instead of refusing to. */
+  readonly startOver?: boolean;
+  /** Of MODEL.RESUME take the model, not the run. */
+  readonly weightsOnly?: boolean;
+  /** Evaluate before the first update. */
+  readonly evaluateFirst?: boolean;
+  /** Pictures of each evaluation to keep for a contact sheet. */
+  readonly rows?: number;
+  /** The command that continues the run from a checkpoint. */
+  readonly resumeCommand: (checkpoint: string) => string;
+};
+
+/** An open run: what its parts have in common. */
+type Run = {
+  readonly config: Config;
+  readonly options: RunOptions;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly folder: RunFolder;
+  readonly gpu: Gpu;
+  readonly store: ParameterStore;
+  readonly loader: Loader;
+  readonly start: Position;
+  readonly perEpoch: number;
+  readonly trainStep: TrainStep;
+  readonly validation: Validation;
+};
+
+/** Trains a configuration to its last epoch, and evaluates it there; throws `Exit` where it was interrupted. */
+export async function runTraining(config: Config, options: RunOptions, terminal: Terminal): Promise<Validated> {
+  await using cleanup = new AsyncDisposableStack();
+  const run = await openRun(config, options, terminal, cleanup);
+  const { folder, signal, start, perEpoch } = run;
+  let last = options.evaluateFirst ? await validate(run, start.step) : null;
+  if (signal.aborted) throw new Exit(130, 'Interrupted before the first update: there is nothing to save');
+  try {
+    const ending = await trainLoop({
+      config, signal, start,
+      step: run.trainStep,
+      loader: run.loader,
+      save: (name, position) => save(run, name, position),
+      async validate(step) { last = await validate(run, step); },
+      onSummary(summary, progress) {
+        folder.log({ kind: 'train', ...summary });
+        const line = (bar: boolean): string => formatSummary(summary, progress, { bar, epochs: config.TRAIN.EPOCHS });
+        terminal.status(line(true));
+        if (!terminal.interactive || summary.step % perEpoch === 0) terminal.say(line(false));
+      },
+    });
+    if (!ending.done) throw interrupted(run, ending.checkpoint);
+  } catch (error) {
+    throw error instanceof DivergedError ? diverged(run, error) : error;
+  } finally {
+    terminal.status(null);
+  }
+  return (last ?? await validate(run, start.step))!;
+}
+
+async function openRun(
+  config: Config, options: RunOptions, terminal: Terminal, cleanup: AsyncDisposableStack,
+): Promise<Run> {
+  const { say } = terminal;
+  const samples = listSamples(datasetSpec(config, 'train')).length;
+  const perEpoch = stepsPerEpoch(config, countBatches(samples, config.DATA.BATCH_SIZE, true));
+  const folder = cleanup.adopt(new RunFolder(options.folder), (open) => open.close());
+  const resume = await startingPoint(folder, config, options, say);
+  const continued = options.weightsOnly ? null : resume?.run ?? null;
+  if (resume && continued) expectSameRun(resume, config, samples);
+
+  const gpu = cleanup.adopt(await openGpu({ device: options.device }), (open) => open.close());
+  for (const line of describeModel(gpu, config)) say(line);
+  const { store, tracked } = await openModel(gpu, config, say, resume);
+  const start = { step: continued?.position.step ?? 0, tracked, samples };
+  const loader = cleanup.adopt(openSplit(config, 'train', {
+    epoch: Math.floor(start.step / perEpoch), batch: start.step % perEpoch * config.TRAIN.ACCUMULATION_STEPS,
+  }), (open) => open.close());
+  say(`data       ${samples} training images: ${perEpoch} updates of ${config.DATA.BATCH_SIZE} an epoch, `
+    + `${config.TRAIN.EPOCHS} epochs`);
+
+  const trainStep = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
+  for (const { label, plan } of trainStep.programs) {
+    for (const line of describePlan(label, plan)) say(`plan       ${line}`);
+  }
+  if (resume && continued) await loadMoments(store, resume);
+  say(`output     ${folder.path}${start.step > 0 ? `, continued after update ${start.step}` : ''}`);
+  folder.write('config.yaml', formatConfig(config));
+  folder.rewind(start.step, resume?.path ?? null);
+  folder.log({ kind: 'start', step: start.step, time: new Date().toISOString(), args: terminal.args, ...versions(gpu) });
+  const validation = openValidation(gpu, store, config, terminal);
+  const signal = terminal.interruption();
+  return { config, options, terminal, signal, folder, gpu, store, loader, start, perEpoch, trainStep, validation };
+}
+
+/** The checkpoint to go on from: the folder's furthest that is whole, or the one that was named. */
+async function startingPoint(
+  folder: RunFolder, config: Config, { autoResume, startOver, weightsOnly }: RunOptions, say: (line: string) => void,
+): Promise<Checkpoint | null> {
+  const own = folder.checkpoints();
+  if (startOver && own.length > 0 && !isInterruption(own[0]!)) {
+    for (const path of own) rmSync(path);
+    return null;
+  }
+  if (autoResume) {
+    for (const path of own) {
+      try {
+        return await readCheckpoint(path);
+      } catch (error) {
+        say(`warning: ${(error as Error).message}; trying the checkpoint before it`);
+      }
+    }
+  }
+  const { RESUME } = config.MODEL;
+  const resume = RESUME === '' ? null : await readCheckpoint(RESUME);
+  const isOwn = resume?.run && !weightsOnly && own.some((path) => samePath(path, RESUME));
+  if (own.length > 0 && !autoResume && !isOwn) {
+    throw new Error(`"${folder.path}" holds a run already: continue it with --auto-resume, `
+      + 'or choose another --tag or --output');
+  }
+  return resume;
+}
+
+async function save(run: Run, name: string, position: Position): Promise<void> {
+  const { folder, store, config, gpu, terminal } = run;
+  terminal.status(`writing ${name}`);
+  await saveCheckpoint(folder.file(name), store, config, position, versions(gpu));
+  folder.log({ kind: 'checkpoint', step: position.step, file: name });
+  folder.forgetInterruptions(name);
+}
+
+async function validate({ validation, folder, terminal, options, signal, perEpoch }: Run, step: number): Promise<Validated | null> {
+  const found = await validation.run({ signal, rows: options.rows ?? 0 });
+  if (!found) return null;
+  const epoch = Math.ceil(step / perEpoch);
+  folder.log({ kind: 'evaluation', step, ...found.metrics });
+  folder.write('metrics.json', `${JSON.stringify({ step, epochs: epoch, ...found.metrics }, null, 2)}\n`);
+  terminal.say(resultsTable({ [step === 0 ? 'at the start' : `after epoch ${epoch}`]: found.metrics }));
+  return found;
+}
+
+function interrupted({ folder, options }: Run, checkpoint: string): Exit {
+  const path = folder.file(checkpoint);
+  return new Exit(130, `Interrupted: all is saved in "${path}". To go on:\n  ${options.resumeCommand(path)}`);
+}
+
+function diverged({ folder, options }: Run, error: DivergedError): Error {
+  const [good] = folder.checkpoints();
+  const advice = good === undefined ? 'there is no checkpoint yet, so start again with a lower TRAIN.BASE_LR'
+    : `the last good checkpoint is "${good}". To go on, if need be with a lower TRAIN.BASE_LR:\n  ${options.resumeCommand(good)}`;
+  return new Error(`${error.message}; ${advice}`, { cause: error });
+}
