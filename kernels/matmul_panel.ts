@@ -17,8 +17,11 @@ export type PanelForm = {
   readonly columns: number;
   /** k-values of a panel: a multiple of 32. */
   readonly depth: number;
-  /** How s is loaded: four k-values a lane (contiguous, all strides multiples of 4), or one, with any strides. */
-  readonly stream: 'vec4' | 'scalar';
+  /**
+   * How s is loaded: four k-values a lane (contiguous, all strides multiples of 4), four rows a lane (rows
+   * contiguous; strides and m multiples of 4), or one value, with any strides.
+   */
+  readonly stream: 'vec4' | 'rows' | 'scalar';
   /** How p is loaded: vec4 along k, vec4 along columns, or single values with any strides. */
   readonly panel: 'k' | 'columns' | 'scalar';
   /** Whole vec4 of columns are stored, or single columns with a guard. */
@@ -65,7 +68,7 @@ struct Params {
   mask_row: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<${stream === 'vec4' ? 'vec4f' : 'f32'}>;
+@group(0) @binding(1) var<storage, read> a: array<${stream === 'scalar' ? 'f32' : 'vec4f'}>;
 @group(0) @binding(2) var<storage, read> b: array<${panel === 'scalar' ? 'f32' : 'vec4f'}>;
 @group(0) @binding(3) var<storage, read_write> y: array<${form.store === 'vec4' ? 'vec4f' : 'f32'}>;
 ${bias ? '@group(0) @binding(4) var<storage, read> bias: array<f32>;' : ''}
@@ -90,7 +93,7 @@ ${blocks(form).map((block) => `  var panel${block.index}: array<vec4f, ${block.d
 ${bias ? biasLoad(form) : ''}
   for (var k0 = 0u; k0 < params.k; k0 += ${depth}u) {
 ${blocks(form).map((block) => fill(form, block)).join('\n')}
-    for (var r = r0; r < r1; r++) {
+${rowLoop(form)}
 ${streamLoads(form)}
 ${lines(columns, (c) => `      var y${c} = 0.0;`)}
 ${blocks(form).map((block) => products(form, block)).join('\n')}
@@ -101,11 +104,24 @@ ${addStored(form)}
       }
 ${bias ? `      if (k0 == 0u) {\n${lines(columns, (c) => `        y${c} += bias${c};`)}\n      }` : ''}
 ${storeRow(form)}
-    }
+    }${stream === 'rows' ? '\n    }' : ''}
   }
 ${form.epilogue?.body ?? ''}
 }
 `;
+}
+
+// the rows of y one by one; by `rows`, four of them share the loads of s
+function rowLoop({ lanes, depth, stream, tail }: PanelForm): string {
+  if (stream !== 'rows') return '    for (var r = r0; r < r1; r++) {';
+  return `    for (var quad = r0; quad < r1; quad += 4u) {
+${lines(depth / lanes, (q) => {
+    const k = `k0 + ${q * lanes}u + lane`;
+    const load = `a[(s_at + (${k}) * params.s_col + quad) >> 2u]`;
+    return `      let held${q} = ${tail ? `select(vec4f(), ${load}, ${k} < params.k)` : load};`;
+  })}
+    for (var j = 0u; j < 4u + zero; j++) {
+      let r = quad + j;`;
 }
 
 type Block = { readonly index: number; readonly from: number; readonly depth: number };
@@ -134,18 +150,18 @@ function fill(form: PanelForm, { index, from, depth }: Block): string {
       panel${index}[i] = ${tail ? `select(vec4f(), ${load}, k < params.k)` : load};
     }`;
   }
-  const rowLoop = (body: string): string => `    for (var i = 0u; i < ${depth * quads}u + zero; i++) {
+  const eachRow = (body: string): string => `    for (var i = 0u; i < ${depth * quads}u + zero; i++) {
       let k = k0 + ${from}u + i / ${quads}u;
 ${body}
       panel${index}[i] = ${tail ? 'select(vec4f(), value, k < params.k)' : 'value'};
     }`;
   if (panel === 'columns') {                             // panel[k·quads + c/4] holds four columns of row k
     const masked = form.mask === 'panel' ? ' * kept(k * params.mask_row + column)' : '';
-    return rowLoop(`      let column = min(c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u, params.n - 4u);
+    return eachRow(`      let column = min(c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u, params.n - 4u);
       let value = b[(p_at + k * params.p_row + column) >> 2u]${masked};`);
   }
   const values = range(4).map((e) => `b[at + min(column + ${e}u, params.n - 1u) * params.p_col]`).join(', ');
-  return rowLoop(`      let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
+  return eachRow(`      let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
       let at = p_at + k * params.p_row;
       let value = vec4f(${values});`);
 }
@@ -157,6 +173,7 @@ function panelValue({ columns, panel }: PanelForm, block: Block, k: number, c: n
 }
 
 function streamLoads({ lanes, depth, stream, tail, mask }: PanelForm): string {
+  if (stream === 'rows') return lines(depth / lanes, (q) => `      let x${q} = held${q}[j];`);
   const each = stream === 'vec4' ? 4 : 1;
   return lines(Math.ceil(depth / (lanes * each)), (q) => {
     const k = `k0 + ${q * lanes * each}u + lane${each === 4 ? ' * 4u' : ''}`;

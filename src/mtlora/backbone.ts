@@ -1,7 +1,7 @@
 import type { Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
-import { concat, slice } from '../ops/concat.ts';
-import { firstStream, type Block, type Mode, type Norm } from '../swin/block.ts';
+import { concat, split } from '../ops/concat.ts';
+import type { Block, Mode, Norm } from '../swin/block.ts';
 import { embedImage, runStage, type PatchEmbed, type Stage } from '../swin/stage.ts';
 import { linearName, siteName } from './names.ts';
 import { loraBranches } from './packing.ts';
@@ -34,8 +34,9 @@ export function backbone(store: ParameterStore, image: Tensor, mode: BackboneMod
   return spec.depths.map((_, stage) => scope(`layers.${stage}`, () => {
     const streams = runStage(stageOf(store, stage, mode), x, mode);
     const count = streams.shape[0]!;
-    x = firstStream(streams);
-    return { shared: x, tasks: count > 1 ? slice(streams, 0, 1, count - 1) : null };
+    const [shared, tasks] = count > 1 ? split(streams, 0, [1, count - 1]) : [streams];
+    x = shared!;
+    return { shared: x, tasks: tasks ?? null };
   }));
 }
 

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { matmulPanel, panelKey, type PanelForm } from '../../kernels/matmul_panel.ts';
 import { lowRankUpdate, type Update } from '../../kernels/mtlora_panel.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -6,7 +7,7 @@ import type { Gemm, Matrix } from './matmul.ts';
 
 type PanelLaunch = Launch & { params: Record<string, number> };
 
-const WORKGROUPS = 16;                   // enough to share among a machine's cores, few enough to fill panels rarely
+const CORES = availableParallelism();
 const MIN_ROWS = 32;
 const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 
@@ -20,7 +21,7 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
   const depth = depthFor(k);
   const form: PanelForm = {
     lanes, columns, depth,
-    stream: a.col === 1 && quads(a, k, a.row) ? 'vec4' : 'scalar',
+    stream: a.col === 1 && quads(a, k, a.row) ? 'vec4' : a.row === 1 && quads(a, m, a.col) ? 'rows' : 'scalar',
     panel: b.row === 1 && quads(b, k, b.col) ? 'k' : b.col === 1 && quads(b, n, b.row) ? 'columns' : 'scalar',
     store: n % (columns * lanes) === 0 && quads({ ...y, col: 1 }, n, y.row) ? 'vec4' : 'scalar',
     tail: k % depth !== 0,
@@ -31,8 +32,7 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
   if (mask && (mask.on === 'a' ? form.stream !== 'vec4' : mask.on === 'b' && form.panel !== 'columns')) return null;
   const whole = update ? { ...form, epilogue: lowRankUpdate(form, update) } : form;
   const tilesC = Math.ceil(n / (columns * lanes));
-  const rowTiles = Math.max(1, Math.min(Math.ceil(WORKGROUPS / (tilesC * batch)), Math.floor(m / MIN_ROWS)));
-  const rows = Math.ceil(m / rowTiles);
+  const rows = Math.ceil(m / rowTiles(m, tilesC * batch) / 4) * 4;
   return {
     workgroups: batch * tilesC * Math.ceil(m / rows),
     generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
@@ -46,6 +46,14 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
 
 const quads = ({ at = 0, batch = 0 }: Matrix, extent: number, stride: number): boolean =>
   [at, batch, extent, stride].every((value) => value % 4 === 0);
+
+// few, as each fills its panels anew, but enough for every core, and as many for one core as for another
+function rowTiles(m: number, others: number): number {
+  const most = Math.max(1, Math.floor(m / MIN_ROWS));
+  const counts = Array.from({ length: most }, (_, i) => i + 1);
+  const even = counts.find((count) => others * count >= 2 * CORES && others * count % CORES === 0);
+  return even ?? counts.find((count) => others * count >= 2 * CORES) ?? most;
+}
 
 // as wide as possible without computing many columns that are thrown away
 function columnsFor(n: number, lanes: number): number {
