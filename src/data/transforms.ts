@@ -13,8 +13,8 @@ export type Augmentation = { readonly flip: boolean; readonly degrees: number; r
  */
 export type Overshoot = 'clamp' | 'wrap';
 
-const MEAN = [0.485, 0.456, 0.406] as const;
-const STD = [0.229, 0.224, 0.225] as const;
+export const MEAN = [0.485, 0.456, 0.406] as const;
+export const STD = [0.229, 0.224, 0.225] as const;
 const NYUD_SCALES = [1, 1.2, 1.5] as const;
 /** Normals are not of length exactly 1 in the release either: it divides by length + eps. */
 const EPS = 2 ** -52;

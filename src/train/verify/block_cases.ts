@@ -52,8 +52,8 @@ const COMMON = {
   xTasks: z.boolean().default(false),
   mask: z.strictObject({ resolution: pair, window: count, shift: z.int().nonnegative() }).optional(),
   returnedTasks: z.array(z.string()).nullable(),
-  noGrad: z.array(z.string()),
-  noise32vs64: z.unknown(),
+  noGrad: z.array(z.string()).default([]),
+  noise32vs64: z.unknown().optional(),
 };
 
 /** A case of the `blocks` files. */

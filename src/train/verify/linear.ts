@@ -27,8 +27,8 @@ const LINEAR_CASE = z.strictObject({
   trainableScaleShared: z.boolean(),
   trainableScalePerTask: z.boolean(),
   effective: z.strictObject({ returnedTasks: z.array(z.string()).nullable(), sharedMode: z.string() }),
-  noGrad: z.array(z.string()),
-  noise32vs64: z.unknown(),
+  noGrad: z.array(z.string()).default([]),
+  noise32vs64: z.unknown().optional(),
 });
 type LinearCase = z.infer<typeof LINEAR_CASE>;
 

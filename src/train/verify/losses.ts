@@ -30,7 +30,7 @@ const LOSS_CASE = z.strictObject({
   scale: z.number().optional(), constant: z.number().optional(), allIgnored: z.array(z.int()).optional(),
   void: z.boolean().optional(), labelsLikeLogits: z.boolean().optional(),
   // how the release ran
-  lossRef64: LOSS, officialDtype: z.unknown(), gradHasNaN: z.unknown(), noise32vs64: z.unknown(),
+  lossRef64: LOSS, officialDtype: z.unknown().optional(), gradHasNaN: z.unknown().optional(), noise32vs64: z.unknown().optional(),
 });
 type LossCase = z.infer<typeof LOSS_CASE>;
 

@@ -1,4 +1,5 @@
 import { relL2 } from '../../autograd/gradcheck.ts';
+import { toFloat32, type HostTensor } from '../../data/host_tensor.ts';
 
 /** One comparison: how far a tensor or number computed here is from the golden one. */
 export type Check = {
@@ -47,6 +48,19 @@ export function compareElements(
     + `largest ${maxAbs.toExponential(1)}`;
   const pass = got.length === want.length && within >= share * want.length && maxAbs <= limit;
   return { name, maxAbs, error: maxAbs, bound: limit, pass, rule };
+}
+
+/** Tensors that must be equal in every element, shape and kind of number. */
+export function compareExact(name: string, got: HostTensor, want: HostTensor): Check {
+  const same = got.dtype === want.dtype && got.shape.join() === want.shape.join();
+  if (!same) {
+    const describe = ({ dtype, shape }: HostTensor): string => `${dtype} [${shape.join(', ')}]`;
+    return failure(name, new Error(`got ${describe(got)}, want ${describe(want)}`));
+  }
+  const differs = want.data.findIndex((value, i) => !Object.is(got.data[i], value));
+  const maxAbs = differs < 0 ? 0 : maxDifference(toFloat32(got), toFloat32(want));
+  const rule = differs < 0 ? 'equal' : `differs at ${differs}: got ${got.data[differs]}, want ${want.data[differs]}`;
+  return { name, maxAbs, error: maxAbs, bound: 0, pass: differs < 0, rule };
 }
 
 /** Equal lists, such as names. */
