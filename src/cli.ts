@@ -4,12 +4,14 @@ import { createLogUpdate } from 'log-update';
 import { Exit, type Register, type Terminal } from './train/commands/command.ts';
 import { register as demo } from './train/commands/demo.ts';
 import { register as devices } from './train/commands/devices.ts';
+import { register as exportModel } from './train/commands/export.ts';
+import { register as merge } from './train/commands/merge.ts';
 import { register as params } from './train/commands/params.ts';
 import { register as synth } from './train/commands/synth.ts';
 import { register as train } from './train/commands/train.ts';
 import { PACKAGE_VERSION } from './train/versions.ts';
 
-const COMMANDS: readonly Register[] = [train, demo, synth, params, devices];
+const COMMANDS: readonly Register[] = [train, demo, synth, params, devices, exportModel, merge];
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
 

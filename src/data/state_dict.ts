@@ -10,7 +10,11 @@ const KEYS = ['model', 'state_dict'] as const;
 /** The model's tensors by name, of a .safetensors file or of a .pth, .pt or .bin that torch.save wrote. */
 export async function loadStateDict(path: string): Promise<Map<string, HostTensor>> {
   if (path.toLowerCase().endsWith('.safetensors')) return readSafetensors(path).tensors;
-  const root = await readPth(path);
+  return stateDictOf(path, await readPth(path));
+}
+
+/** The model's tensors in what `readPth` made of the file at `path`. */
+export function stateDictOf(path: string, root: unknown): Map<string, HostTensor> {
   const candidates = root instanceof Map ? [...KEYS.map((key) => root.get(key) as unknown), root] : [];
   const found = candidates.map(tensorsOf).find((tensors) => tensors.size > 0);
   if (found) return found;

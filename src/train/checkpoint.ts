@@ -1,15 +1,16 @@
 // Checkpoints: all tensors of the model under the release's names, AdamW's moments beside them as
-// `optimizer.exp_avg.<name>`, and in the metadata where the run stood. Files of the release load as models alone.
+// `optimizer.exp_avg.<name>`, and in the metadata where the run stood. Those of the release are read too.
 import { basename } from 'node:path';
 import type { HostTensor } from '../data/host_tensor.ts';
+import { readPth } from '../data/pth.ts';
 import { readSafetensors, writeSafetensors } from '../data/safetensors.ts';
-import { loadStateDict } from '../data/state_dict.ts';
-import { parameterTable } from '../mtlora/names.ts';
+import { stateDictOf } from '../data/state_dict.ts';
+import type { ModelSpec } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
-import { describeMapping, mapCheckpoint, type MapOptions } from '../swin/checkpoint.ts';
 import type { Config } from './config.ts';
 import { formatConfig } from './config.ts';
-import { readModelState } from './model_state.ts';
+import { readReleaseRun } from './release_state.ts';
+import { fitWeights, fullStateDict, type MapOptions } from './weights.ts';
 
 /** Where a run stands: with the tensors and the configuration, all that its continuation depends on. */
 export type Position = {
@@ -49,7 +50,7 @@ function fixedFields({ SEED, DATA, TRAIN }: Config, { samples }: Position): Reco
 export async function saveCheckpoint(
   path: string, store: ParameterStore, config: Config, position: Position, versions: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const tensors = await readModelState(store, position.tracked);
+  const tensors = fullStateDict(store.spec, await store.read(), position.tracked);
   const moments = await store.readMoments();
   moments.forEach((values, which) => {
     for (const [name, tensor] of values) tensors.set(MOMENTS[which]! + name, tensor);
@@ -63,9 +64,16 @@ export async function saveCheckpoint(
   });
 }
 
-/** Reads a checkpoint of ours, or the model of any .safetensors or .pth file. */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
-  if (!path.toLowerCase().endsWith('.safetensors')) return { path, model: await loadStateDict(path), run: null };
+/** What a run of the release is read for: its model, and what an epoch of it is here. */
+export type ReleaseContext = { readonly spec: ModelSpec; readonly samples: number; readonly stepsPerEpoch: number };
+
+/**
+ * Reads a checkpoint of ours or of the release, or the model of any .safetensors or .pth file.
+ *
+ * @param context without it a checkpoint of the release is a model alone
+ */
+export async function readCheckpoint(path: string, context: ReleaseContext | null = null): Promise<Checkpoint> {
+  if (!path.toLowerCase().endsWith('.safetensors')) return readReleased(path, context);
   const { tensors, metadata } = readSafetensors(path);
   const moments: [Tensors, Tensors] = [new Map(), new Map()];
   const model: Tensors = new Map();
@@ -79,19 +87,22 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   return { path, model, run: { position, moments, fixed: JSON.parse(metadata.fixed!) as Record<string, string> } };
 }
 
-/** Loads a file's model into the store. @returns lines that say what was loaded and what was not */
-export function loadModel(store: ParameterStore, { path, model }: Checkpoint, options: MapOptions = {}): string[] {
-  const mapping = namingFile(path, () => mapCheckpoint(model, parameterTable(store.spec), options));
-  store.load(mapping.values);
-  return describeMapping(mapping);
+async function readReleased(path: string, context: ReleaseContext | null): Promise<Checkpoint> {
+  const root = await readPth(path);
+  const model = stateDictOf(path, root);
+  const found = context && readReleaseRun(context.spec, root, path);
+  if (!found) return { path, model, run: null };
+  const step = found.epochs * context.stepsPerEpoch;
+  const position = { step, tracked: trackedOf({ path, model, run: null }), samples: context.samples };
+  return { path, model, run: { position, moments: found.moments, fixed: {} } };
 }
 
-function namingFile<T>(path: string, map: () => T): T {
-  try {
-    return map();
-  } catch (error) {
-    throw new Error(`Cannot load "${path}": ${(error as Error).message}`, { cause: error });
-  }
+/** Loads a file's model into the store. @returns lines that say what was loaded and what was not */
+export function loadModel(store: ParameterStore, { path, model }: Checkpoint, options: MapOptions = {}):
+  readonly string[] {
+  const { values, lines } = fitWeights(store.spec, model, path, options);
+  store.load(values);
+  return lines;
 }
 
 /** How many batches the running statistics of a file have seen. */
@@ -104,7 +115,7 @@ export function trackedOf({ model }: Checkpoint): number {
 export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: number): void {
   const { fixed, position } = checkpoint.run!;
   for (const [field, now] of Object.entries(fixedFields(config, { ...position, samples }))) {
-    if (fixed[field] === now) continue;
+    if (!Object.hasOwn(fixed, field) || fixed[field] === now) continue;   // the release's say nothing of it
     throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${fixed[field]} as in that run, `
       + `got ${now} (--weights-only starts a new run from its weights)`);
   }

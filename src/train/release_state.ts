@@ -11,6 +11,7 @@ type Tensors = ReadonlyMap<string, HostTensor>;
 
 /** What the optimizer knows: updates done, and both moments of every parameter that it updates. */
 export type OptimizerState = { readonly step: number; readonly moments: readonly [Tensors, Tensors] };
+type ReadState = { readonly step: number; readonly moments: readonly [Map<string, HostTensor>, Map<string, HostTensor>] };
 
 const ADAM = ['exp_avg', 'exp_avg_sq'] as const;
 const SGD = 'momentum_buffer';
@@ -74,7 +75,7 @@ export function schedulerDict({ kind, base, warm, min, warmupSteps, totalSteps, 
  * @param root what `readPth` made of the file
  * @returns null where it holds none
  */
-export function readOptimizerDict(spec: ModelSpec, root: unknown): OptimizerState | null {
+export function readOptimizerDict(spec: ModelSpec, root: unknown): ReadState | null {
   const dict = root instanceof Map ? root.get('optimizer') as unknown : undefined;
   if (dict === undefined) return null;
   const states = entryOf(dict, 'state');
@@ -92,6 +93,25 @@ export function readOptimizerDict(spec: ModelSpec, root: unknown): OptimizerStat
     step = Math.max(step, countOf(state.get('step'), parameter));
   }
   return { step, moments };
+}
+
+/**
+ * Where a run of the release stood, by what its checkpoint in `file` holds.
+ *
+ * @returns null where that is a model alone
+ */
+export function readReleaseRun(spec: ModelSpec, root: unknown, file: string):
+  { epochs: number; moments: ReadState['moments'] } | null {
+  try {
+    const state = readOptimizerDict(spec, root);
+    if (!state) return null;
+    const epoch = (root as Map<unknown, unknown>).get('epoch');
+    if (!Number.isSafeInteger(epoch) || (epoch as number) < -1) throw new Error('"epoch" must be a whole number');
+    return { epochs: epoch as number + 1, moments: state.moments };
+  } catch (error) {
+    throw new Error(`Cannot resume from "${file}": ${(error as Error).message} (--weights-only starts a new run from `
+      + 'its weights)', { cause: error });
+  }
 }
 
 function entryOf(dict: unknown, key: string): unknown {

@@ -7,8 +7,8 @@ import { openGpu, type Gpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import { expectSameRun, isInterruption, loadMoments, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import type { Checkpoint, Position } from './checkpoint.ts';
-import { formatConfig, type Config } from './config.ts';
+import type { Checkpoint, Position, ReleaseContext } from './checkpoint.ts';
+import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';
 import { DivergedError, stepsPerEpoch, trainLoop } from './loop.ts';
 import { datasetSpec, describeModel, openModel, openSplit } from './prepare.ts';
@@ -89,7 +89,8 @@ async function openRun(
   const samples = listSamples(datasetSpec(config, 'train')).length;
   const perEpoch = stepsPerEpoch(config, countBatches(samples, config.DATA.BATCH_SIZE, true));
   const folder = cleanup.adopt(new RunFolder(options.folder), (open) => open.close());
-  const resume = await startingPoint(folder, config, options, say);
+  const context = { spec: modelSpec(config), samples, stepsPerEpoch: perEpoch };
+  const resume = await startingPoint(folder, config, options, context, say);
   const continued = options.weightsOnly ? null : resume?.run ?? null;
   if (resume && continued) expectSameRun(resume, config, samples);
 
@@ -119,7 +120,8 @@ async function openRun(
 
 /** The checkpoint to go on from: the folder's furthest that is whole, or the one that was named. */
 async function startingPoint(
-  folder: RunFolder, config: Config, { autoResume, startOver, weightsOnly }: RunOptions, say: (line: string) => void,
+  folder: RunFolder, config: Config, { autoResume, startOver, weightsOnly }: RunOptions, context: ReleaseContext,
+  say: (line: string) => void,
 ): Promise<Checkpoint | null> {
   const own = folder.checkpoints();
   if (startOver && own.length > 0 && !isInterruption(own[0]!)) {
@@ -136,7 +138,7 @@ async function startingPoint(
     }
   }
   const { RESUME } = config.MODEL;
-  const resume = RESUME === '' ? null : await readCheckpoint(RESUME);
+  const resume = RESUME === '' ? null : await readCheckpoint(RESUME, weightsOnly ? null : context);
   const isOwn = resume?.run && !weightsOnly && own.some((path) => samePath(path, RESUME));
   if (own.length > 0 && !autoResume && !isOwn) {
     throw new Error(`"${folder.path}" holds a run already: continue it with --auto-resume, `

@@ -89,9 +89,13 @@ function checkValues({ name, dtype, init }: Parameter, tensor: HostTensor): void
  *
  * @param values what the store read
  * @param batchesTracked the training steps that BatchNorm counted
+ * @param prefix of the names that are wanted
  */
-export function fullStateDict(spec: ModelSpec, values: Tensors, batchesTracked = 0): Map<string, HostTensor> {
-  return new Map(parameterTable(spec).map((entry) => [entry.name, entryTensor(entry, values, batchesTracked)]));
+export function fullStateDict(
+  spec: ModelSpec, values: Tensors, batchesTracked = 0, prefix = '',
+): Map<string, HostTensor> {
+  const entries = parameterTable(spec).filter(({ name }) => name.startsWith(prefix));
+  return new Map(entries.map((entry) => [entry.name, entryTensor(entry, values, batchesTracked)]));
 }
 
 function entryTensor(entry: Parameter, values: Tensors, batchesTracked: number): HostTensor {

@@ -1,0 +1,32 @@
+// What the commands have in common that turn one model file into another.
+import { existsSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { InvalidArgumentError, type Command } from 'commander';
+import { loadConfig, type Config } from '../config.ts';
+
+export type ModelOptions = { cfg: string; from: string; to: string; tasks?: string; opts?: string[] };
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .requiredOption('--cfg <file>', 'configuration (YAML) of the model')
+    .requiredOption('--from <file>', 'checkpoint to read (.pth, .safetensors)')
+    .requiredOption('--to <file>', 'file to write (.pth, .safetensors)', target)
+    .option('--tasks <list>', 'tasks of the model, where the configuration does not give them')
+    .option('--opts <pairs...>', 'configuration fields and values: KEY VALUE KEY VALUE …');
+}
+
+/** Reads the configuration, and refuses to write over what is read. */
+export function readModelConfig({ cfg, from, to, tasks, opts = [] }: ModelOptions):
+  { config: Config; warnings: string[] } {
+  if (existsSync(to) && resolve(from) === resolve(to)) {
+    throw new Error(`--to must be another file than --from, got "${to}" twice`);
+  }
+  return loadConfig(cfg, opts, tasks === undefined ? {} : { tasks });
+}
+
+function target(path: string): string {
+  if (!['.pth', '.safetensors'].includes(extname(path))) {
+    throw new InvalidArgumentError('It must end in .pth or .safetensors.');
+  }
+  return path;
+}
