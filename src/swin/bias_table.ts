@@ -12,15 +12,23 @@ type Taps = { readonly from: readonly number[]; readonly weights: readonly numbe
  * @returns [(2M′−1)², heads]
  */
 export function resizeBiasTable(table: Float32Array, heads: number, toLength: number): Float32Array {
-  const fromSide = Math.sqrt(table.length / heads);
-  const toSide = Math.sqrt(toLength);
-  const taps = Array.from({ length: toSide }, (_, at) => tapsOf(at, fromSide, toSide));
-  const out = new Float32Array(toLength * heads);
+  const [from, to] = [Math.sqrt(table.length / heads), Math.sqrt(toLength)];
+  return resizeBicubic(table, [from, from, heads], [to, to]);
+}
+
+/** x [H, W, C] as [H′, W′, C]. */
+export function resizeBicubic(
+  x: Float32Array, [height, width, channels]: readonly [number, number, number],
+  [toHeight, toWidth]: readonly [number, number],
+): Float32Array {
+  const tapsTo = (from: number, to: number): Taps[] => Array.from({ length: to }, (_, at) => tapsOf(at, from, to));
+  const [down, across] = [tapsTo(height, toHeight), tapsTo(width, toWidth)];
+  const out = new Float32Array(toHeight * toWidth * channels);
   for (let i = 0; i < out.length; i++) {
-    const [head, offset] = [i % heads, Math.floor(i / heads)];
-    const [rows, columns] = [taps[Math.floor(offset / toSide)]!, taps[offset % toSide]!];
+    const [channel, pixel] = [i % channels, Math.floor(i / channels)];
+    const [rows, columns] = [down[Math.floor(pixel / toWidth)]!, across[pixel % toWidth]!];
     out[i] = weighted(rows, (row) =>
-      weighted(columns, (column) => table[(row * fromSide + column) * heads + head]!));
+      weighted(columns, (column) => x[(row * width + column) * channels + channel]!));
   }
   return out;
 }

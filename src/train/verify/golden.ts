@@ -40,6 +40,12 @@ function goldenOf(path: string, tensors: ReadonlyMap<string, HostTensor>): Golde
   };
 }
 
+/** The file with tensors that it leaves out. */
+export function withTensors(golden: Golden, tensors: ReadonlyMap<string, HostTensor>): Golden {
+  const stored = golden.names.map((name) => [name, golden.tensor(name)] as const);
+  return goldenOf(golden.path, new Map([...stored, ...tensors]));
+}
+
 /** Parses a JSON file. @throws Error naming the file where it is missing or no JSON */
 export function readJson(path: string): unknown {
   if (!existsSync(path)) throw new Error(`verify: no file "${path}"`);

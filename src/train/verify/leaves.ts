@@ -6,7 +6,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import type { KeepBits } from '../../ops/dropout.ts';
 import type { Golden } from './golden.ts';
 import { PLAIN, type Layout } from './layout.ts';
-import { compare, compareList, type Check } from './report.ts';
+import { compare, compareElements, compareList, type Check } from './report.ts';
 
 /** A tensor of the file inside one of the device: from element `at` on. */
 type Part = { readonly name: string; readonly shape: Shape; readonly at: number; readonly layout: Layout };
@@ -30,6 +30,7 @@ export class Leaves {
   readonly #golden: Golden;
   readonly #owned: Tensor[] = [];
   readonly #leaves: Leaf[] = [];
+  readonly #buffers: Leaf[] = [];
   readonly #taken = new Set<string>();
 
   constructor(gpu: Gpu, golden: Golden) {
@@ -43,21 +44,43 @@ export class Leaves {
 
   /** A parameter. @throws Error where the file gives it another shape */
   param(name: string, shape: Shape): Tensor {
-    return this.stack([name], [shape], shape, PLAIN);
+    return this.stack([name], [shape], shape);
   }
 
   /** Parameters [r_i, n], or those of layout `TRANSPOSED` [n, r_i], one below the other as [Σ r_i, n]. */
-  stack(names: readonly string[], shapes: readonly Shape[], shape: Shape, layout: Layout): Tensor {
+  stack(names: readonly string[], shapes: readonly Shape[], shape: Shape, layout = PLAIN): Tensor {
     names.forEach((name, i) => {
       expectShape(this.#golden.path, `"param.${name}"`, this.#golden.shape(`param.${name}`), shapes[i]!);
       this.#taken.add(name);
     });
-    return this.#leaf(names.map((name) => [name, `param.${name}`]), { shape, layout }).tensor;
+    return this.differentiated(names.map((name) => [name, `param.${name}`]), { shape, layout });
   }
 
   /** Inputs `in.<name>` one below the other. */
   inputs(names: readonly string[], placed: Placed): Tensor {
-    return this.#leaf(names.map((name) => [name, `in.${name}`]), placed).tensor;
+    return this.differentiated(names.map((name) => [name, `in.${name}`]), placed);
+  }
+
+  /** Tensors of the file one below the other, each with the name that its gradient gets. */
+  differentiated(names: readonly (readonly [gradient: string, stored: string])[], placed: Placed): Tensor {
+    const { tensor, parts } = this.#place(names, placed);
+    const leaf = { tensor: trainable(tensor), parts };
+    this.#leaves.push(leaf);
+    return leaf.tensor;
+  }
+
+  /** Buffers `buffer.<name>` one below the other, which a forward may change. */
+  buffer(names: readonly string[], shape: Shape): Tensor {
+    const leaf = this.#place(names.map((name) => [name, `buffer.${name}`]), { shape });
+    this.#buffers.push(leaf);
+    return leaf.tensor;
+  }
+
+  /** What the buffers hold now. */
+  async readBuffers(): Promise<ReadonlyMap<string, Float32Array>> {
+    const values = await evaluate(this.#gpu, () => this.#buffers.map(({ tensor }) => tensor));
+    return new Map(this.#buffers.flatMap(({ parts }, i) =>
+      parts.map((part) => [part.name, inFile(values[i]!, part)] as const)));
   }
 
   /** A tensor of the file that nothing is differentiated by, such as a mask or an upstream gradient. */
@@ -124,13 +147,6 @@ export class Leaves {
     for (const tensor of this.#owned) release(this.#gpu, tensor);
   }
 
-  #leaf(names: readonly (readonly [string, string])[], placed: Placed): Leaf {
-    const { tensor, parts } = this.#place(names, placed);
-    const leaf = { tensor: trainable(tensor), parts };
-    this.#leaves.push(leaf);
-    return leaf;
-  }
-
   #place(names: readonly (readonly [string, string])[], { shape, layout = PLAIN }: Placed): Leaf {
     let at = 0;
     const parts = names.map(([name, stored]) => {
@@ -164,14 +180,48 @@ export function checkOutputs(
   });
 }
 
+export type GradientOptions = {
+  /** Of the names in the file. */
+  readonly prefix?: string;
+  /** Gradients that vanish in exact arithmetic: only noise, which is no larger than this share of the largest. */
+  readonly zero?: readonly string[];
+};
+
+const ZERO_SHARE = 1e-5;
+// what the file itself has below this share of its largest gradient is noise, too
+const NOISE_SHARE = 1e-6;
+
 /** Holds gradients to `grad.<name>` of the file; one that the file lacks must be absent or zero. */
-export function checkGradients(label: string, golden: Golden, gradients: Gradients, bound: number): Check[] {
-  const known = golden.below('grad.').filter((name) => !name.includes('#'));
-  const missing = known.filter((name) => !gradients.has(name));
-  const extra = [...gradients].filter(([name, values]) => !known.includes(name) && values.some((v) => v !== 0));
+export function checkGradients(
+  label: string, golden: Golden, gradients: Gradients, bound: number,
+  { prefix = 'grad.', zero = [] }: GradientOptions = {},
+): Check[] {
+  const stored = new Map(golden.below(prefix).map((name) => [name.split('#')[0]!, name]));
+  const missing = [...stored.keys()].filter((name) => !gradients.has(name));
+  const extra = [...gradients].filter(([name, values]) => !stored.has(name) && values.some((v) => v !== 0));
+  const largest = Math.max(...[...stored.values()].map((name) => maxOf(golden.values(prefix + name))));
+  const noise = { bound: ZERO_SHARE * largest, share: 1, limit: ZERO_SHARE * largest };
   return [
     compareList(`${label} gradients`, [...missing, ...extra.map(([name]) => name)], []),
-    ...known.filter((name) => gradients.has(name)).map((name) =>
-      compare(`${label} grad.${name}`, gradients.get(name)!, golden.values(`grad.${name}`), bound)),
+    ...[...stored].filter(([name]) => gradients.has(name)).map(([name, file]) => {
+      const got = gradients.get(name)!;
+      const vanishes = zero.includes(name) || maxOf(golden.values(prefix + file)) < NOISE_SHARE * largest;
+      if (vanishes) return compareElements(`${label} grad.${name}`, got, got.map(() => 0), noise);
+      return compare(`${label} grad.${file}`, sampled(got, file), golden.values(prefix + file), bound);
+    }),
   ];
+}
+
+/** Every K-th element where the name in the file ends in `#everyK`. */
+function sampled(values: Float32Array, name: string): Float32Array {
+  const every = /#every(\d+)$/.exec(name);
+  if (!every) {
+    if (name.includes('#')) throw new Error(`verify: "${name}" must be whole or end in #everyK`);
+    return values;
+  }
+  return values.filter((_, i) => i % Number(every[1]) === 0);
+}
+
+function maxOf(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }

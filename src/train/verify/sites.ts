@@ -3,7 +3,7 @@ import type { Adaptation, Site } from '../../mtlora/site.ts';
 import { layerMode, type SharedMode } from '../../mtlora/spec.ts';
 import type { Tensor } from '../../autograd/tensor.ts';
 import type { KeepBits } from '../../ops/dropout.ts';
-import { PLAIN, TRANSPOSED } from './layout.ts';
+import { TRANSPOSED } from './layout.ts';
 import type { Leaves } from './leaves.ts';
 
 /** How the release calls the modes of its adapted layers. */
@@ -54,7 +54,7 @@ function adaptation(leaves: Leaves, prefix: string, { out, input }: SiteShape, l
   const hasShared = mode !== 'addition';
   return {
     mode, dropout: 0, keep: lora.keep,
-    a: leaves.stack(names('A'), branches.map((branch) => [branch.rank, input]), [rank, input], PLAIN),
+    a: leaves.stack(names('A'), branches.map((branch) => [branch.rank, input]), [rank, input]),
     bt: leaves.stack(names('B'), branches.map((branch) => [out, branch.rank]), [rank, out], TRANSPOSED),
     ranks: [hasShared ? shared.rank : 0, ...own.map((branch) => branch.rank)],
     scales: [
