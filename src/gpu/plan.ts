@@ -3,7 +3,7 @@ import type { Program } from './program.ts';
 import type { Storage } from './storage.ts';
 
 /** A buffer that serves one transient after another. */
-export type Slot = { bytes: number; readonly tenants: Storage[] };
+export type Slot = { readonly bytes: number; readonly tenants: readonly Storage[] };
 
 /** Where a program's transients go, and what that costs. */
 export type Plan = {
@@ -25,14 +25,13 @@ export type Plan = {
 /**
  * Assigns transients to slots by liveness: a slot whose tenant is used no more serves the next one.
  *
- * Best fit by size; when none is large enough, the largest free slot grows, as nothing is allocated yet. A
- * dispatch's outputs are placed before its inputs are freed: no buffer is bound twice in one dispatch.
+ * A launch's inputs and outputs live at once while it runs, so that no buffer is bound twice in one launch.
  */
 export function planProgram(program: Program): Plan {
   const { dispatches } = program;
   const life = lifetimes(program);
   const transients = [...life.keys()];
-  const slots = assign(program, life);
+  const slots = assign(life);
   const peak = peakOf(life, dispatches.length);
   return {
     slots,
@@ -88,24 +87,17 @@ function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
   return life;
 }
 
-function assign({ dispatches }: Program, life: ReadonlyMap<Storage, Life>): Slot[] {
-  const slots: Slot[] = [];
-  const free = new Set<Slot>();
-  const slotOf = new Map<Storage, Slot>();
-  dispatches.forEach(({ uses }, at) => {
-    const here = new Set(uses.map(({ storage }) => storage));
-    for (const storage of here) {
-      if (life.get(storage)?.first !== at) continue;
-      const slot = bestFit(free, storage.bytes) ?? newSlot(slots);
-      free.delete(slot);
-      slot.bytes = Math.max(slot.bytes, storage.bytes);
-      slot.tenants.push(storage);
-      slotOf.set(storage, slot);
-    }
-    for (const storage of here) {
-      if (life.get(storage)?.last === at) free.add(slotOf.get(storage)!);
-    }
-  });
+// The largest first, which opens a slot of its size; each later one fits in every slot, and takes the smallest
+// whose tenants it never meets.
+function assign(life: ReadonlyMap<Storage, Life>): Slot[] {
+  const slots: { bytes: number; tenants: Storage[]; lives: Life[] }[] = [];
+  for (const [storage, own] of [...life].sort(([a], [b]) => b.bytes - a.bytes)) {
+    const apart = (other: Life): boolean => other.last < own.first || own.last < other.first;
+    let slot = slots.findLast(({ lives }) => lives.every(apart));
+    if (!slot) slots.push(slot = { bytes: storage.bytes, tenants: [], lives: [] });
+    slot.tenants.push(storage);
+    slot.lives.push(own);
+  }
   return slots;
 }
 
@@ -122,25 +114,6 @@ function peakOf(life: ReadonlyMap<Storage, Life>, dispatches: number): number {
     if (live > most) [peak, most] = [at, live];
   });
   return peak;
-}
-
-function bestFit(free: ReadonlySet<Slot>, bytes: number): Slot | null {
-  let best: Slot | null = null;
-  for (const slot of free) {
-    if (best === null || better(slot.bytes, best.bytes, bytes)) best = slot;
-  }
-  return best;
-}
-
-// the smallest that fits, else the largest
-function better(a: number, b: number, bytes: number): boolean {
-  return a >= bytes ? b < bytes || a < b : b < bytes && a > b;
-}
-
-function newSlot(slots: Slot[]): Slot {
-  const slot: Slot = { bytes: 0, tenants: [] };
-  slots.push(slot);
-  return slot;
 }
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
