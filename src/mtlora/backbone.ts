@@ -98,24 +98,23 @@ function adaptationOf(
   if (!adapter || adapter.rank === 0) return null;
   const name = siteName(stage, block, site);
   const branches = loraBranches(store.spec, stage, block, site);
-  const [ranks, scales] = [branches.map(({ rank }) => rank), branches.map(({ scale }) => scale)];
+  if (branches.length === 0) return null;
+  const { mode, dropout, rank, scale, trainableTaskScale } = adapter;
+  const tasks = branches.filter(({ task }) => task !== null);
   const [a, bt] = [store.tensor(`${name}.lora_A`), store.tensor(`${name}.lora_B`)];
-  const common = { mode: adapter.mode, dropout: adapter.dropout };
-  if (branches.length > adapter.tasks.length) {
-    const scaleName = `${name}.lora_shared_scale`;
-    const sharedScale = store.has(scaleName) ? store.tensor(scaleName) : undefined;
-    return { ...common, a, bt, ranks, scales: sharedScale ? scales.with(0, 1) : scales, sharedScale };
-  }
-  if (adapter.mode === 'addition') {
-    const norm = normOf(store, `${name}.lora_norm`);
-    return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales], norm };
-  }
   // the shared pair that no loss depends on, if a merge has not left it out
-  if (!wholeSharedStream || !adapter.shared) return { ...common, a, bt, ranks: [0, ...ranks], scales: [1, ...scales] };
+  const dead = wholeSharedStream && tasks.length === branches.length && adapter.shared;
+  const shared = dead || tasks.length < branches.length;
+  const sharedScale = shared && adapter.trainableScale ? store.tensor(`${name}.lora_shared_scale`) : undefined;
+  const taskScales = trainableTaskScale && tasks.length > 0
+    ? tasks.map(({ task }) => store.tensor(`${name}.lora_task_scale.${task}`)) : undefined;
   return {
-    ...common, ranks: [adapter.rank, ...ranks], scales: [adapter.scale, ...scales],
-    a: concat([store.tensor(`${name}.lora_shared_A`), a], 0),
-    bt: concat([store.tensor(`${name}.lora_shared_B`), bt], 0),
+    mode, dropout, sharedScale, taskScales,
+    a: dead ? concat([store.tensor(`${name}.lora_shared_A`), a], 0) : a,
+    bt: dead ? concat([store.tensor(`${name}.lora_shared_B`), bt], 0) : bt,
+    ranks: [shared ? rank : 0, ...tasks.map((task) => task.rank)],
+    scales: [shared && !sharedScale ? scale : 1, ...tasks.map((task) => taskScales ? 1 : task.scale)],
+    norm: mode === 'addition' ? normOf(store, `${name}.lora_norm`) : undefined,
   };
 }
 

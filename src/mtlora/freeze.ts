@@ -1,6 +1,6 @@
 // What trains. The release decides by substrings of the name, side effects included: `norm` covers the patch
 // embedding's norm and patch merging's, so freezing the patch embedding freezes only its convolution.
-import { keepsTaskOutputs, type ModelSpec } from './spec.ts';
+import { isSpecialized, keepsTaskOutputs, type ModelSpec } from './spec.ts';
 
 export function isTrainable(spec: ModelSpec, name: string): boolean {
   if (!name.startsWith('backbone.')) return true;
@@ -22,11 +22,14 @@ function isDeadBranch(spec: ModelSpec, name: string): boolean {
   const stage = depths.length - 1;
   const end = `backbone.layers.${stage}.blocks.${depths[stage]! - 1}.mlp.fc2.`;
   // The last shared output feeds nothing, unless it is part of every task's (matrixv2).
-  if (name.startsWith(`${end}lora_shared`)) return lora.mode === 'matrix';
+  if (name.startsWith(`${end}lora_shared`)) return lora.mode !== 'matrixv2';
   if (name.startsWith(`${end}lora_norm`)) return true;
-  if (!name.includes('lora_tasks')) return false;
-  const [, at, block] = /layers\.(\d+)\.blocks\.(\d+)/.exec(name)!;
-  return !keepsTaskOutputs(spec, Number(at), Number(block));
+  const [, at, block] = (/layers\.(\d+)\.blocks\.(\d+)/.exec(name) ?? []).map(Number);
+  if (at === undefined || block === undefined) return false;
+  if (/lora_task(s|_scale)/.test(name)) return !keepsTaskOutputs(spec, at, block);
+  // In mode addition a layer with task branches has no shared pair for its factor.
+  return name.endsWith('lora_shared_scale') && lora.mode === 'addition'
+    && isSpecialized(spec, at, block) && !name.includes('attn.qkv');
 }
 
 /** Whether a tensor never gets a gradient although it trains. */

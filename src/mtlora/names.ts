@@ -60,6 +60,8 @@ function linear(spec: ModelSpec, stage: number, block: number, site: Site): Entr
     ...tasks.map(({ task, rank }) =>
       param(`${name}.lora_tasks_A.${task}`, [rank, input], uniformOver(input))),
     ...tasks.map(({ task, rank }) => param(`${name}.lora_tasks_B.${task}`, [out, rank], ZERO)),
+    ...adapter.trainableTaskScale ? tasks.map(({ task, scale }) =>
+      param(`${name}.lora_task_scale.${task}`, [1], { kind: 'constant', value: scale })) : [],
     ...adapter.mode === 'addition' ? norm(`${name}.lora_norm`, out) : [],
   ];
 }

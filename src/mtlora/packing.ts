@@ -6,7 +6,7 @@
 // checkpoints see only those.
 import { isNeverUpdated } from './freeze.ts';
 import { isHeld, parameterTable, siteName, type Parameter } from './names.ts';
-import { adapterAt, type ModelSpec, type Site } from './spec.ts';
+import { adapterAt, type ModelSpec, type Site, type Task } from './spec.ts';
 
 /** A tensor of the state dict inside a pack, from element `at` on; `transposed` [out, r] lies as [r, out]. */
 export type Part = { readonly parameter: Parameter; readonly at: number; readonly transposed: boolean };
@@ -73,12 +73,13 @@ function siteGroups(spec: ModelSpec, table: Table): Group[] {
   return found;
 }
 
-// a shared pair that never trains stands apart, so that the optimizer can leave it alone
+// branches that no loss depends on stand apart, so that the optimizer can leave them alone
 function loraGroups(spec: ModelSpec, table: Table, stage: number, block: number, site: Site): Group[] {
   const adapter = adapterAt(spec, stage, block, site);
   if (!adapter || adapter.rank === 0) return [];
   const name = siteName(stage, block, site);
   const branches = loraBranches(spec, stage, block, site).map(({ suffix }) => suffix);
+  if (branches.length === 0) return [];
   const dead = `${name}.lora_shared_B`;
   const [out, rank] = table.get(dead)?.shape ?? [];
   const apart = out !== undefined && branches[0]!('B') !== 'shared_B';
@@ -95,21 +96,21 @@ function loraGroups(spec: ModelSpec, table: Table, stage: number, block: number,
 }
 
 export type LoraBranch = {
+  /** null: the shared branch. */
+  readonly task: Task | null;
   readonly rank: number;
   readonly scale: number;
   readonly suffix: (factor: 'A' | 'B') => string;
 };
 
-/** The branches of a site's pack, in order: the shared one unless it is dead or absent, then the tasks'. */
+/** The branches of a site's pack, in order: the shared one, then the tasks', but for what is dead or absent. */
 export function loraBranches(spec: ModelSpec, stage: number, block: number, site: Site): LoraBranch[] {
   const { rank, shared: paired, scale, tasks } = adapterAt(spec, stage, block, site)!;
-  const shared = { rank, scale, suffix: (factor: string) => `shared_${factor}` };
-  const own = tasks.map((each) => ({
-    rank: each.rank, scale: each.scale, suffix: (factor: string) => `tasks_${factor}.${each.task}`,
-  }));
-  const sharedA = `${siteName(stage, block, site)}.lora_shared_A`;
-  const apart = !paired || (tasks.length > 0 && isNeverUpdated(spec, sharedA));
-  return apart ? own : [shared, ...own];
+  const lives = ({ suffix }: LoraBranch): boolean =>
+    !isNeverUpdated(spec, `${siteName(stage, block, site)}.lora_${suffix('A')}`);
+  const shared: LoraBranch = { task: null, rank, scale, suffix: (factor) => `shared_${factor}` };
+  const own = tasks.map((each): LoraBranch => ({ ...each, suffix: (factor) => `tasks_${factor}.${each.task}` }));
+  return [...paired ? [shared] : [], ...own].filter(lives);
 }
 
 // downsamplers and HRNet heads of all tasks run as batched products

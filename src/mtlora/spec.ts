@@ -33,7 +33,9 @@ export type LoraSpec = {
   readonly sites: Readonly<Record<Site, boolean>>;
   /** Task branches in every block, not only in a stage's last one. */
   readonly intermediateSpecialization: boolean;
+  /** Whether the factors of the shared branches, and of the tasks', are trained. */
   readonly trainableScale: boolean;
+  readonly trainableTaskScale: boolean;
   readonly bias: 'none' | 'all';
   readonly freezePretrained: boolean;
   /** Without the branches that `mtlora-train merge` folded into their linears, see `afterMerge`. */
@@ -88,6 +90,7 @@ export type Adapter = {
   readonly scale: number;
   readonly dropout: number;
   readonly trainableScale: boolean;
+  readonly trainableTaskScale: boolean;
   readonly tasks: readonly { readonly task: Task; readonly rank: number; readonly scale: number }[];
 };
 
@@ -129,7 +132,8 @@ export function adapterAt(spec: ModelSpec, stage: number, block: number, site: S
     ({ task: name, rank: taskRank[name]!, scale: taskScale[name]! }));
   const mode = layerMode(lora.mode, tasks.length);
   const adapter = {
-    mode, rank, shared: mode !== 'addition', scale, dropout, trainableScale: lora.trainableScale, tasks,
+    mode, rank, shared: mode !== 'addition', scale, dropout, tasks,
+    trainableScale: lora.trainableScale, trainableTaskScale: lora.trainableTaskScale,
   };
   return lora.merged ? afterMerge(spec, adapter, stage, block, site) : adapter;
 }

@@ -18,8 +18,6 @@ function unsupported({ MODEL, THROUGHPUT_MODE }: Config): (Problem | false)[] {
   return [
     lora.SPLIT_QKV && { field: 'MODEL.MTLORA.SPLIT_QKV',
       says: 'must be false: the model has one fused qkv layer, which split weights would leave untrained' },
-    lora.TRAINABLE_SCALE_PER_TASK && { field: 'MODEL.MTLORA.TRAINABLE_SCALE_PER_TASK',
-      says: 'must be false: only the shared factor can be trained (TRAINABLE_SCALE_SHARED)' },
     lora.BIAS === 'lora_only' && { field: 'MODEL.MTLORA.BIAS',
       says: 'must be "none" or "all", got "lora_only": it has no effect in the PyTorch release, use "none"' },
     lora.ENABLED && !MODEL.PER_TASK_DOWNSAMPLER && { field: 'MODEL.PER_TASK_DOWNSAMPLER',

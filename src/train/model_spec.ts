@@ -32,6 +32,7 @@ function loraSpec(config: Config): LoraSpec | null {
     },
     intermediateSpecialization: lora.INTERMEDIATE_SPECIALIZATION,
     trainableScale: lora.TRAINABLE_SCALE_SHARED,
+    trainableTaskScale: lora.TRAINABLE_SCALE_PER_TASK,
     bias: lora.BIAS === 'all' ? 'all' : 'none',
     freezePretrained: lora.FREEZE_PRETRAINED,
     merged: lora.MERGED,

@@ -32,7 +32,7 @@ function count(parameters: readonly Parameter[], belongs: (name: string) => bool
 /** The first that fits a name takes it. */
 const PARTS: readonly [string, RegExp][] = [
   ['shared low-rank', /lora_(shared|norm)/],
-  ['task low-rank', /lora_tasks/],
+  ['task low-rank', /lora_task/],
   ['patch embedding', /patch_embed/],
   ['patch merging', /downsample\.reduction/],
   ['norms', /backbone.*norm/],
@@ -70,7 +70,7 @@ export function paramsReport(spec: ModelSpec): ParamsReport {
     parts: split(parameters),
     tasks: spec.tasks.map(({ name: task }) => ({
       task,
-      lora: count(parameters, (name) => /lora_tasks/.test(name) && name.endsWith(`.${task}`)),
+      lora: count(parameters, (name) => /lora_task/.test(name) && name.endsWith(`.${task}`)),
       downsampler: count(parameters, (name) => name.startsWith(`downsampler.${task}.`)),
       head: count(parameters, (name) => name.startsWith(`decoders.decoders.${task}.`)),
     })),

@@ -160,7 +160,6 @@ test('loadConfig() points into YAML that does not parse', () => {
 test('loadConfig() refuses what the release cannot do', () => {
   const lora = (fields: string) => problem(`MODEL:\n  MTLORA: {ENABLED: true, ${fields}}\n`);
   expect(lora('SPLIT_QKV: true')).toMatch(/^c\.yaml:2:38 MODEL\.MTLORA\.SPLIT_QKV: must be false: the model/);
-  expect(lora('TRAINABLE_SCALE_PER_TASK: true')).toMatch(/TRAINABLE_SCALE_PER_TASK: must be false: only the/);
   expect(lora('BIAS: lora_only')).toMatch(/MODEL\.MTLORA\.BIAS: must be "none" or "all", got "lora_only"/);
   expect(problem('', ['MODEL.MTLORA.ENABLED', 'True', 'MODEL.PER_TASK_DOWNSAMPLER', 'False']))
     .toMatch(/^--opts MODEL\.PER_TASK_DOWNSAMPLER: must be true with MODEL\.MTLORA\.ENABLED/);
