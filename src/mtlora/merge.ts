@@ -16,7 +16,7 @@ export function hasBranches(spec: ModelSpec): boolean {
   return placesOf(spec).some((place) => adapterAt(spec, ...place) !== null);
 }
 
-/** A layer whose shared output is the norm of a sum of its tasks': no linear map, and in need of every task. */
+/** A layer whose shared output adds a norm of its tasks': no linear map, and in need of every task. */
 export function additiveSite(spec: ModelSpec): string | null {
   const found = placesOf(spec).find((place) => adapterAt(spec, ...place)?.mode === 'addition');
   return found ? siteName(...found) : null;
@@ -25,7 +25,7 @@ export function additiveSite(spec: ModelSpec): string | null {
 /**
  * The parameters of a model that carries fewer branches, of the same or fewer tasks.
  *
- * @param target `spec` merged, or without any branch: then its outputs are what `spec` makes of its shared stream
+ * @param target `spec` merged, or without any branch: then it computes the shared stream of `spec`
  * @param values the parameters and buffers of the model that `spec` describes
  */
 export function mergeWeights(spec: ModelSpec, target: ModelSpec, values: Tensors): Map<string, HostTensor> {
@@ -35,7 +35,8 @@ export function mergeWeights(spec: ModelSpec, target: ModelSpec, values: Tensors
     const weight = linearWeight(spec, target, place, values);
     return [[`${to}.weight`, weight] as const, ...bias ? [[`${to}.bias`, bias] as const] : []];
   }));
-  return new Map(parameterTable(target).filter(isHeld).map(({ name }) => [name, linears.get(name) ?? valueOf(values, name)]));
+  const held = parameterTable(target).filter(isHeld);
+  return new Map(held.map(({ name }) => [name, linears.get(name) ?? valueOf(values, name)]));
 }
 
 function linearWeight(spec: ModelSpec, target: ModelSpec, place: Place, values: Tensors): HostTensor {
@@ -43,7 +44,7 @@ function linearWeight(spec: ModelSpec, target: ModelSpec, place: Place, values: 
   const w = valueOf(values, `${linearName(spec, ...place)}.weight`);
   const [before, after] = [adapterAt(spec, ...place), adapterAt(target, ...place)];
   if (!before?.shared || before.rank === 0 || after?.shared) return w;
-  if (after && before.mode === 'matrix') return w;         // task outputs stay, and nothing needs the shared one
+  if (after && before.mode === 'matrix') return w;         // only the tasks' outputs of this layer are used
   const scale = before.trainableScale
     ? toFloat32(valueOf(values, `${name}.lora_shared_scale`))[0]! : before.scale;
   const [a, b] = ['A', 'B'].map((factor) => valueOf(values, `${name}.lora_shared_${factor}`));

@@ -48,7 +48,8 @@ function fixedFields({ SEED, DATA, TRAIN }: Config, { samples }: Position): Reco
 
 /** Writes a checkpoint in one atomic step; waits for the device. */
 export async function saveCheckpoint(
-  path: string, store: ParameterStore, config: Config, position: Position, versions: Readonly<Record<string, string>>,
+  path: string, store: ParameterStore, config: Config, position: Position,
+  versions: Readonly<Record<string, string>>,
 ): Promise<void> {
   const tensors = fullStateDict(store.spec, await store.read(), position.tracked);
   const moments = await store.readMoments();
@@ -65,14 +66,20 @@ export async function saveCheckpoint(
 }
 
 /** What a run of the release is read for: its model, and what an epoch of it is here. */
-export type ReleaseContext = { readonly spec: ModelSpec; readonly samples: number; readonly stepsPerEpoch: number };
+export type ReleaseContext = {
+  readonly spec: ModelSpec;
+  readonly samples: number;
+  readonly stepsPerEpoch: number;
+};
 
 /**
  * Reads a checkpoint of ours or of the release, or the model of any .safetensors or .pth file.
  *
  * @param context without it a checkpoint of the release is a model alone
  */
-export async function readCheckpoint(path: string, context: ReleaseContext | null = null): Promise<Checkpoint> {
+export async function readCheckpoint(
+  path: string, context: ReleaseContext | null = null,
+): Promise<Checkpoint> {
   if (!path.toLowerCase().endsWith('.safetensors')) return readReleased(path, context);
   const { tensors, metadata } = readSafetensors(path);
   const moments: [Tensors, Tensors] = [new Map(), new Map()];
@@ -84,7 +91,8 @@ export async function readCheckpoint(path: string, context: ReleaseContext | nul
   }
   if (metadata.format !== FORMAT) return { path, model, run: null };
   const position = JSON.parse(metadata.position!) as Position;
-  return { path, model, run: { position, moments, fixed: JSON.parse(metadata.fixed!) as Record<string, string> } };
+  const fixed = JSON.parse(metadata.fixed!) as Record<string, string>;
+  return { path, model, run: { position, moments, fixed } };
 }
 
 async function readReleased(path: string, context: ReleaseContext | null): Promise<Checkpoint> {
@@ -116,8 +124,8 @@ export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: n
   const { fixed, position } = checkpoint.run!;
   for (const [field, now] of Object.entries(fixedFields(config, { ...position, samples }))) {
     if (!Object.hasOwn(fixed, field) || fixed[field] === now) continue;   // the release's say nothing of it
-    throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${fixed[field]} as in that run, `
-      + `got ${now} (--weights-only starts a new run from its weights)`);
+    throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${fixed[field]} as in that `
+      + `run, got ${now} (--weights-only starts a new run from its weights)`);
   }
 }
 
@@ -147,7 +155,9 @@ export function isInterruption(name: string): boolean {
 export function sortCheckpoints(files: readonly string[]): string[] {
   const found = files.flatMap((file) => {
     const [, epoch, step] = /^ckpt_epoch_(\d+)(?:_step_(\d+))?\.safetensors$/.exec(basename(file)) ?? [];
-    return epoch === undefined ? [] : [{ file, epoch: Number(epoch), step: step === undefined ? Infinity : Number(step) }];
+    if (epoch === undefined) return [];
+    return [{ file, epoch: Number(epoch), step: step === undefined ? Infinity : Number(step) }];
   });
-  return found.sort((a, b) => b.epoch - a.epoch || (a.step === b.step ? 0 : b.step - a.step)).map(({ file }) => file);
+  found.sort((a, b) => b.epoch - a.epoch || (a.step === b.step ? 0 : b.step - a.step));
+  return found.map(({ file }) => file);
 }

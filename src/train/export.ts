@@ -20,9 +20,14 @@ export type ExportOptions = {
 
 const BACKBONE = 'backbone.';
 
-/** The state dict to be written. @throws where `weights`, read from `file`, lack a tensor that belongs to it */
+/**
+ * The state dict to be written.
+ *
+ * @throws where `weights`, read from `file`, lack a tensor that belongs to it
+ */
 export function exportedState(
-  spec: ModelSpec, weights: Weights, file: string, { backboneOnly = false, stock = false }: ExportOptions = {},
+  spec: ModelSpec, weights: Weights, file: string,
+  { backboneOnly = false, stock = false }: ExportOptions = {},
 ): Map<string, HostTensor> {
   const prefix = backboneOnly || stock ? BACKBONE : '';
   expectWhole(weights.missing.filter((name) => name.startsWith(prefix)), file);
@@ -35,15 +40,15 @@ export function exportedState(
 /** Throws unless the file held everything. */
 export function expectWhole(missing: readonly string[], file: string): void {
   if (missing.length === 0) return;
-  throw new Error(`Cannot convert "${file}": it must hold every tensor of the model, ${missing.length} are missing, `
-    + `such as "${missing[0]}" (does --cfg describe it?)`);
+  throw new Error(`Cannot convert "${file}": it must hold every tensor of the model, ${missing.length} are `
+    + `missing, such as "${missing[0]}" (does --cfg describe it?)`);
 }
 
 function plainBackbone(spec: ModelSpec): ModelSpec {
   const additive = additiveSite(spec);
   if (additive) {
-    throw new Error('--stock: the shared stream must be a plain Swin, but in mode addition it adds a norm of the '
-      + `tasks' outputs, as in "${additive}"`);
+    throw new Error('--stock: the shared stream must be a plain Swin, but in mode addition it adds a norm of '
+      + `the tasks' outputs, as in "${additive}"`);
   }
   return { ...spec, lora: null, tasks: [], decoder: { ...spec.decoder, downsampler: 'none' } };
 }

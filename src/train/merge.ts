@@ -16,8 +16,8 @@ import { modelSpec } from './config.ts';
 /** A model on the host: what it is, and its parameters and buffers. */
 export type HostModel = { readonly spec: ModelSpec; readonly values: ReadonlyMap<string, HostTensor> };
 
-/** Images of the proof. */
-const BATCH = 2;
+/** Images of the proof: in eval mode each is computed alone, and one fits where two may not. */
+const BATCH = 1;
 
 /**
  * The configuration of a model without the branches that can be folded, plain Swin where none is left.
@@ -31,8 +31,8 @@ export function mergedConfig(config: Config, task: Task | null): Config {
   }
   const additive = additiveSite(modelSpec(config));
   if (task && TASKS.length > 1 && additive) {
-    throw new Error(`merge: "${task}" must not depend on other tasks, but in mode addition the shared stream adds `
-      + `up the outputs of every task, as in "${additive}"; leave out --task`);
+    throw new Error(`merge: "${task}" must not depend on other tasks, but in mode addition the shared stream `
+      + `adds up the outputs of every task, as in "${additive}"; leave out --task`);
   }
   const of = (MTLORA: Config['MODEL']['MTLORA']): Config => ({
     ...config, TASKS: task ? [task] : TASKS, MODEL: { ...MODEL, MTLORA, RESUME: '', RESUME_BACKBONE: '' },
@@ -54,7 +54,9 @@ export async function outputDifference(
 }
 
 /** Each task's output in eval mode for images drawn from `seed`. */
-async function outputsOf(gpu: Gpu, { spec, values }: HostModel, seed: number): Promise<Map<Task, Float32Array>> {
+async function outputsOf(
+  gpu: Gpu, { spec, values }: HostModel, seed: number,
+): Promise<Map<Task, Float32Array>> {
   const { imgSize, inChannels, tasks } = spec;
   const shape = [BATCH, inChannels, imgSize, imgSize];
   const pixels = randomPixels(shape.reduce((a, b) => a * b, 1), seed);
@@ -94,7 +96,9 @@ function relativeDifference(got: Float32Array, want: Float32Array): number {
 }
 
 /** What a model takes: its parameters, and the multiply-accumulates of an image. */
-export function costOf(spec: ModelSpec): { parameters: number; macs: number } {
+export type Cost = { readonly parameters: number; readonly macs: number };
+
+export function costOf(spec: ModelSpec): Cost {
   const parameters = parameterTable(spec).filter(({ kind }) => kind === 'param');
   return {
     parameters: parameters.reduce((sum, entry) => sum + sizeOf(entry), 0),

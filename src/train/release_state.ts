@@ -1,5 +1,6 @@
 // The optimizer's state as the release's checkpoints hold it. It numbers parameters in the order of its two
-// groups, the decayed ones first, frozen ones counted too; a number has a state once its parameter was updated.
+// groups, the decayed ones first, frozen ones counted too; a number has a state once its parameter was
+// updated.
 import { isHostTensor, toFloat32, type HostTensor } from '../data/host_tensor.ts';
 import type { PthValue } from '../data/pickle_write.ts';
 import { parameterTable, type Parameter } from '../mtlora/names.ts';
@@ -11,7 +12,7 @@ type Tensors = ReadonlyMap<string, HostTensor>;
 
 /** What the optimizer knows: updates done, and both moments of every parameter that it updates. */
 export type OptimizerState = { readonly step: number; readonly moments: readonly [Tensors, Tensors] };
-type ReadState = { readonly step: number; readonly moments: readonly [Map<string, HostTensor>, Map<string, HostTensor>] };
+type Moments = readonly [Map<string, HostTensor>, Map<string, HostTensor>];
 
 const ADAM = ['exp_avg', 'exp_avg_sq'] as const;
 const SGD = 'momentum_buffer';
@@ -52,7 +53,8 @@ export function optimizerDict(
  * The dict `lr_scheduler` of the release's cosine schedule. The release copies its entries over the schedule
  * that its own configuration makes; of the other schedules only what all have in common is given.
  */
-export function schedulerDict({ kind, base, warm, min, warmupSteps, totalSteps, warmupPrefix }: Schedule): PthValue {
+export function schedulerDict(schedule: Schedule): PthValue {
+  const { kind, base, warm, min, warmupSteps, totalSteps, warmupPrefix } = schedule;
   const groups = 2;
   const each = (value: number): number[] => Array<number>(groups).fill(value);
   const common = {
@@ -75,12 +77,13 @@ export function schedulerDict({ kind, base, warm, min, warmupSteps, totalSteps, 
  * @param root what `readPth` made of the file
  * @returns null where it holds none
  */
-export function readOptimizerDict(spec: ModelSpec, root: unknown): ReadState | null {
+export function readOptimizerDict(spec: ModelSpec, root: unknown):
+  { step: number; moments: Moments } | null {
   const dict = root instanceof Map ? root.get('optimizer') as unknown : undefined;
   if (dict === undefined) return null;
   const states = entryOf(dict, 'state');
   const ids = numbering(entryOf(dict, 'param_groups'), releaseGroups(spec));
-  const moments: [Map<string, HostTensor>, Map<string, HostTensor>] = [new Map(), new Map()];
+  const moments: Moments = [new Map(), new Map()];
   let step = 0;
   for (const [parameter, id] of ids) {
     const state = states instanceof Map ? states.get(id) as unknown : undefined;
@@ -101,16 +104,18 @@ export function readOptimizerDict(spec: ModelSpec, root: unknown): ReadState | n
  * @returns null where that is a model alone
  */
 export function readReleaseRun(spec: ModelSpec, root: unknown, file: string):
-  { epochs: number; moments: ReadState['moments'] } | null {
+  { epochs: number; moments: Moments } | null {
   try {
     const state = readOptimizerDict(spec, root);
     if (!state) return null;
     const epoch = (root as Map<unknown, unknown>).get('epoch');
-    if (!Number.isSafeInteger(epoch) || (epoch as number) < -1) throw new Error('"epoch" must be a whole number');
+    if (!Number.isSafeInteger(epoch) || (epoch as number) < -1) {
+      throw new Error('"epoch" must be a whole number');
+    }
     return { epochs: epoch as number + 1, moments: state.moments };
   } catch (error) {
-    throw new Error(`Cannot resume from "${file}": ${(error as Error).message} (--weights-only starts a new run from `
-      + 'its weights)', { cause: error });
+    throw new Error(`Cannot resume from "${file}": ${(error as Error).message} `
+      + '(--weights-only starts a new run from its weights)', { cause: error });
   }
 }
 
@@ -122,23 +127,28 @@ function entryOf(dict: unknown, key: string): unknown {
 /** Each parameter with the number under which its state stands. */
 function numbering(groups: unknown, expected: readonly Parameter[][]): [Parameter, unknown][] {
   const given = Array.isArray(groups) ? groups.map((group) => entryOf(group, 'params')) : [];
+  const wanted = expected.map(({ length }) => length);
   const lengths = given.map((ids) => Array.isArray(ids) ? ids.length : 0);
-  if (lengths.length !== expected.length || lengths.some((length, i) => length !== expected[i]!.length)) {
-    throw new Error(`optimizer: its groups must hold [${expected.map(({ length }) => length).join(', ')}] parameters, `
+  if (lengths.join() !== wanted.join()) {
+    throw new Error(`optimizer: its groups must hold [${wanted.join(', ')}] parameters, `
       + `got [${lengths.join(', ')}]`);
   }
   return expected.flatMap((group, g) => group.map((parameter, i): [Parameter, unknown] =>
     [parameter, (given[g] as unknown[])[i]]));
 }
 
-function momentOf(state: ReadonlyMap<unknown, unknown>, field: string, { name, shape }: Parameter): HostTensor {
+function momentOf(
+  state: ReadonlyMap<unknown, unknown>, field: string, { name, shape }: Parameter,
+): HostTensor {
   const tensor = state.get(field);
   if (!isHostTensor(tensor) || tensor.shape.join() !== shape.join()) {
     throw new Error(`optimizer: "${field}" of "${name}" must be [${shape.join(', ')}], `
       + `got ${isHostTensor(tensor) ? `[${tensor.shape.join(', ')}]` : 'no tensor'}`);
   }
   const data = toFloat32(tensor);
-  if (!data.every(Number.isFinite)) throw new Error(`optimizer: "${field}" of "${name}" must hold finite numbers`);
+  if (!data.every(Number.isFinite)) {
+    throw new Error(`optimizer: "${field}" of "${name}" must hold finite numbers`);
+  }
   return { dtype: 'F32', shape, data };
 }
 

@@ -41,7 +41,9 @@ export async function readWeights(spec: ModelSpec, file: string, options: MapOpt
 }
 
 /** The same for tensors that were read from `file` already. */
-export function fitWeights(spec: ModelSpec, tensors: Tensors, file: string, options: MapOptions = {}): Weights {
+export function fitWeights(
+  spec: ModelSpec, tensors: Tensors, file: string, options: MapOptions = {},
+): Weights {
   try {
     const table = parameterTable(spec);
     const source = [...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)).map(inF32);

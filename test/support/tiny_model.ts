@@ -1,4 +1,5 @@
-import type { HostTensor } from '../../src/data/host_tensor.ts';
+import { createHash } from 'node:crypto';
+import { bytesOf, type HostTensor } from '../../src/data/host_tensor.ts';
 import { isHeld, parameterTable, type Init } from '../../src/mtlora/names.ts';
 import type { ModelSpec } from '../../src/mtlora/spec.ts';
 import { CONFIG_SCHEMA, type Config } from '../../src/train/config_schema.ts';
@@ -7,7 +8,7 @@ import { seeded } from './seeded.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A model of a few thousand parameters that has every kind of block: shifted, unshifted, one window a map. */
+/** A small model that has every kind of block: shifted, unshifted, one window a map. */
 export function tinyConfig(lora: Fields = {}, tasks = ['semseg', 'normals']): Config {
   const ranks = { ...Object.fromEntries(tasks.map((task) => [task, [2, 2, 2, 2]])), shared: [3, 3, 2, 3] };
   return CONFIG_SCHEMA.parse({
@@ -29,9 +30,18 @@ export function randomState(spec: ModelSpec, seed = 1): Map<string, HostTensor> 
     const size = shape.reduce((a, b) => a * b, 1);
     const middle = centre(init);
     const bound = middle === 1 ? 0.3 : shape.length > 1 ? 1 / Math.sqrt(size / shape[0]!) : 0.2;
-    return [name, { dtype: 'F32', shape, data: Float32Array.from({ length: size }, () => middle + uniform(bound)) }] as const;
+    const data = Float32Array.from({ length: size }, () => middle + uniform(bound));
+    return [name, { dtype: 'F32', shape, data }] as const;
   });
   return fullStateDict(spec, new Map(values), 5);
+}
+
+/** A line a tensor, in order: quicker to compare than the values, and equal only where those are. */
+export function fingerprint(tensors: ReadonlyMap<string, HostTensor>): string[] {
+  return [...tensors].map(([name, tensor]) => {
+    const digest = createHash('sha1').update(bytesOf(tensor)).digest('hex');
+    return `${name} ${tensor.dtype} [${tensor.shape.join()}] ${digest}`;
+  });
 }
 
 function centre(init: Init): number {

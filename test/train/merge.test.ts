@@ -39,7 +39,7 @@ test.each<[string, Record<string, unknown>, number, number]>([
   ['lora_only', { SHARED_MODE: 'lora_only', ...PLUS }, 0, 62],
   ['a trainable factor', { TRAINABLE_SCALE_SHARED: true, SHARED_MODE: 'matrixv2' }, 48, 132],
   ['specialised blocks', { INTERMEDIATE_SPECIALIZATION: true }, 70, 140],
-  ['specialised blocks of mode addition', { INTERMEDIATE_SPECIALIZATION: true, SHARED_MODE: 'addition' }, 126, 140],
+  ['such blocks of addition', { INTERMEDIATE_SPECIALIZATION: true, SHARED_MODE: 'addition' }, 126, 140],
   ['no proj', { PROJ_ENABLED: false, ...PLUS }, 46, 80],
   ['no fc1', { FC1_ENABLED: false }, 46, 74],
   ['no fc2', { FC2_ENABLED: false }, 0, 74],
@@ -57,7 +57,8 @@ test('mergeWeights() keeps one task alone, with its branches as factors', async 
   const { after, apart } = await merged(config, 'sal');
   expect(apart[0]).toBeLessThan(BOUND);
   expect(after.TASKS).toEqual(['sal']);
-  expect(branches(after).filter((name) => !/tasks_[AB]\.sal$/.test(name)).map((name) => name.replace(/_[AB]$/, '')))
+  const shared = branches(after).filter((name) => !/tasks_[AB]\.sal$/.test(name));
+  expect(shared.map((name) => name.replace(/_[AB]$/, '')))
     .toEqual([0, 1, 2, 3].flatMap((stage) => ['attn.proj', 'mlp.fc1', 'mlp.fc2']
       .filter((site) => stage < 3 || site !== 'mlp.fc2')
       .flatMap((site) => Array<string>(2).fill(`${stage}.blocks.${stage < 3 ? 1 : 0}.${site}.lora_shared`))));
@@ -82,11 +83,13 @@ test('mergedConfig() gives a file that loads to the same model', () => {
 });
 
 test('mergedConfig() refuses a task that is not there, or that needs the others', () => {
-  expect(() => mergedConfig(tinyConfig(), 'depth')).toThrow('--task must be one of semseg, normals, got "depth"');
-  expect(() => mergedConfig(tinyConfig({ SHARED_MODE: 'addition' }), 'semseg')).toThrow(
-    'merge: "semseg" must not depend on other tasks, but in mode addition the shared stream adds up the outputs of '
-    + 'every task, as in "backbone.layers.0.blocks.1.attn.proj"; leave out --task');
-  expect(mergedConfig(tinyConfig({ SHARED_MODE: 'addition' }, ['semseg']), 'semseg').TASKS).toEqual(['semseg']);
+  expect(() => mergedConfig(tinyConfig(), 'depth'))
+    .toThrow('--task must be one of semseg, normals, got "depth"');
+  const addition = { SHARED_MODE: 'addition' };
+  expect(() => mergedConfig(tinyConfig(addition), 'semseg')).toThrow(
+    'merge: "semseg" must not depend on other tasks, but in mode addition the shared stream adds up the '
+    + 'outputs of every task, as in "backbone.layers.0.blocks.1.attn.proj"; leave out --task');
+  expect(mergedConfig(tinyConfig(addition, ['semseg']), 'semseg').TASKS).toEqual(['semseg']);
 });
 
 test('outputDifference() sees one wrong weight', async () => {

@@ -11,11 +11,12 @@ import { modelSpec } from '../../src/train/config.ts';
 import { fullStateDict, loadWeights, readWeights } from '../../src/train/weights.ts';
 import { useGpu } from '../support/gpu.ts';
 import { seeded } from '../support/seeded.ts';
-import { randomState, tinyConfig } from '../support/tiny_model.ts';
+import { fingerprint, randomState, tinyConfig } from '../support/tiny_model.ts';
 
 const gpu = useGpu();
 const spec = modelSpec(tinyConfig());
 const state = randomState(spec);
+const STATE = fingerprint(state);
 const folder = mkdtempSync(join(tmpdir(), 'weights-'));
 const SENTENCE = /^Cannot (read|load checkpoint) "[^"]+": [^\n]+$/;
 const QKV = 'backbone.layers.0.blocks.0.attn.qkv.linear.weight';
@@ -34,11 +35,12 @@ async function saved(name: string, tensors: ReadonlyMap<string, HostTensor>): Pr
 test.each(['a.pth', 'a.safetensors'])('loadWeights() brings %s to the store and back', async (name) => {
   store.initialise(3);
   const { lines, missing, batchesTracked } = await loadWeights(store, await saved(name, state));
-  expect([lines, missing, batchesTracked])
-    .toEqual([[`loaded ${state.size - 2} tensors`, 'missing 2: attention masks, which follow from the image size'], [], 5]);
+  expect(lines).toEqual(
+    [`loaded ${state.size - 2} tensors`, 'missing 2: attention masks, which follow from the image size']);
+  expect([missing, batchesTracked]).toEqual([[], 5]);
   const full = fullStateDict(spec, await store.read(), 5);
   expect([...full.keys()]).toEqual(parameterTable(spec).map(({ name }) => name));
-  expect(full).toEqual(state);
+  expect(fingerprint(full)).toEqual(STATE);
 });
 
 test('loadWeights() with backbone takes a stock Swin, and reports what is not in it', async () => {
@@ -59,30 +61,33 @@ test('loadWeights() with backbone takes a stock Swin, and reports what is not in
 });
 
 test('readWeights() takes half precision, and leaves out the optimizer\'s state', async () => {
-  const half = [...state].map(([name, tensor]) => [name, tensor.dtype !== 'F32' ? tensor
-    : { ...tensor, dtype: 'BF16', data: Uint16Array.from(new Uint32Array(tensor.data.slice().buffer), (x) => x >>> 16) },
-  ] as [string, HostTensor]);
+  const upper = ({ data }: HostTensor): Uint16Array =>
+    Uint16Array.from(new Uint32Array(data.slice().buffer), (bits) => bits >>> 16);
+  const half = [...state].map(([name, tensor]): [string, HostTensor] =>
+    [name, tensor.dtype !== 'F32' ? tensor : { ...tensor, dtype: 'BF16', data: upper(tensor) }]);
   const moments = half.map(([name, tensor]) => [`optimizer.exp_avg.${name}`, tensor] as const);
-  const { values, lines } = await readWeights(spec, await saved('half.safetensors', new Map([...half, ...moments])));
+  const file = await saved('half.safetensors', new Map([...half, ...moments]));
+  const { values, lines } = await readWeights(spec, file);
   const [got, want] = [values.get(QKV)!.data as Float32Array, state.get(QKV)!.data as Float32Array];
   expect(got.every((x, i) => Math.abs(x - want[i]!) <= Math.abs(want[i]!) / 128)).toBe(true);
   expect(lines.length).toBe(2);
 });
 
-test.each<[string, string, string | RegExp, Partial<HostTensor>]>([
+test.each<[string, string, string, Partial<HostTensor>]>([
   ['of another shape', QKV, `"${QKV}" must be [24, 8], got [8, 24]`, { shape: [8, 24] }],
   ['that are not numbers', QKV, `"${QKV}" must hold finite numbers, got NaN`,
     { data: new Float32Array(192).fill(1).fill(NaN, 100, 101) }],
   ['that are infinite', QKV, `"${QKV}" must hold finite numbers, got Infinity`,
     { data: new Float32Array(192).fill(Infinity, 191) }],
   ['of whole numbers', QKV, `"${QKV}" must be F32, got I64`, { dtype: 'I64', data: new BigInt64Array(192) }],
-  ['of another index', INDEX, `"${INDEX}" must be the index of a window of 4 by 4`, { data: new BigInt64Array(256) }],
+  ['of another index', INDEX, `"${INDEX}" must be the index of a window of 4 by 4`,
+    { data: new BigInt64Array(256) }],
 ])('loadWeights() refuses values %s and leaves the store as it was', async (_, name, says, change) => {
   store.load(state);
   const file = await saved('wrong.safetensors', new Map([...randomState(spec, 2)].map(([key, tensor]) =>
     [key, key === name ? { ...tensor, ...change } : tensor] as const)));
-  await expect(loadWeights(store, file)).rejects.toThrow(`Cannot load checkpoint "${file}": ${says as string}`);
-  expect(fullStateDict(spec, await store.read(), 5)).toEqual(state);
+  await expect(loadWeights(store, file)).rejects.toThrow(`Cannot load checkpoint "${file}": ${says}`);
+  expect(fingerprint(fullStateDict(spec, await store.read(), 5))).toEqual(STATE);
 });
 
 test('loadWeights() refuses a file of another model and one that is none', async () => {
@@ -90,7 +95,8 @@ test('loadWeights() refuses a file of another model and one that is none', async
   await writePth(other, { model: { 'conv1.weight': state.get(QKV)! } });
   await expect(loadWeights(store, other)).rejects.toThrow('the file must hold tensors of this model like');
   await writePth(other, { epoch: 3 });
-  await expect(loadWeights(store, other)).rejects.toThrow('no tensors under "model", "state_dict" or at its top');
+  await expect(loadWeights(store, other)).rejects
+    .toThrow('no tensors under "model", "state_dict" or at its top');
   await expect(loadWeights(store, join(folder, 'absent.pth'))).rejects.toThrow(SENTENCE);
 });
 
@@ -108,9 +114,9 @@ function damage(original: Buffer, pick: (limit: number) => number): Buffer {
   }
 }
 
-// A zip has a checksum for every entry and our own files have one for all data: values are never wrong. What is
-// changed in a header may still lose or rename a tensor, which the report says.
-test.each(['a.pth', 'a.safetensors'])('loadWeights() of a damaged %s loads sound values or leaves the store alone',
+// A zip has a checksum for every entry and our own files have one for all data: values are never wrong. What
+// is changed in a header may still lose or rename a tensor, which the report says.
+test.each(['a.pth', 'a.safetensors'])('loadWeights() of a damaged %s loads sound values or none',
   { timeout: 120_000 }, async (name) => {
     const original = readFileSync(await saved(name, randomState(spec, 2)));
     const file = join(folder, `damaged-${name}`);
@@ -123,7 +129,7 @@ test.each(['a.pth', 'a.safetensors'])('loadWeights() of a damaged %s loads sound
       if (failure === null) continue;
       refused++;
       expect(failure, `round ${round}`).toMatch(SENTENCE);
-      if (refused % 15 === 0) expect(fullStateDict(spec, await store.read(), 5)).toEqual(state);
+      if (refused % 15 === 0) expect(fingerprint(fullStateDict(spec, await store.read(), 5))).toEqual(STATE);
     }
     expect(refused).toBeGreaterThan(50);
   });

@@ -35,9 +35,13 @@ async function writeExport(options: Options, terminal: Terminal): Promise<void> 
   if (!pth) {
     writeSafetensors(to, state, { config: formatConfig(config) });
   } else if (optimizer) {
-    if (!checkpoint.run) throw new Error(`--optimizer: "${from}" must hold a training run, and holds a model alone`);
+    if (!checkpoint.run) {
+      throw new Error(`--optimizer: "${from}" must hold a training run, and holds a model alone`);
+    }
     const { value, epoch, wholeEpochs } = releaseCheckpoint(config, state, checkpoint.run);
-    if (!wholeEpochs) terminal.say(`the run stands inside an epoch: the release will repeat it from epoch ${epoch + 1}`);
+    if (!wholeEpochs) {
+      terminal.say(`the run stands inside an epoch: the release will repeat it from epoch ${epoch + 1}`);
+    }
     await writePth(to, value);
   } else {
     await writePth(to, { model: state });

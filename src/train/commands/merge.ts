@@ -9,7 +9,7 @@ import type { ModelSpec, Task } from '../../mtlora/spec.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import { formatConfig, modelSpec } from '../config.ts';
 import { expectWhole } from '../export.ts';
-import { costOf, mergedConfig, outputDifference } from '../merge.ts';
+import { costOf, mergedConfig, outputDifference, type Cost } from '../merge.ts';
 import { fitWeights, fullStateDict } from '../weights.ts';
 import type { Register, Terminal } from './command.ts';
 import { addModelOptions, readModelConfig, type ModelOptions } from './model_options.ts';
@@ -29,22 +29,31 @@ export const register: Register = (program, terminal) => {
       const less = mergedConfig(config, options.task ?? null);
       const [spec, target] = [modelSpec(config), modelSpec(less)];
       const [full, small] = [costOf(spec), costOf(target)];
-      if (full.parameters === small.parameters) throw new Error('merge: the model has no branch that can be folded');
+      if (full.parameters === small.parameters) {
+        throw new Error('merge: the model has no branch that can be folded');
+      }
 
       const gpu = await openGpu({ device: options.device });      // says nothing before: it may start over
       try {
         for (const warning of warnings) terminal.say(`warning: ${warning}`);
         const merged = await merge(gpu, spec, target, options.from, terminal);
         const cfg = await writeModel(options.to, merged, formatConfig(less));
-        const giga = (macs: number): string => (macs / 1e9).toFixed(3);
-        terminal.say(`parameters ${full.parameters.toLocaleString('en-US')} → ${small.parameters.toLocaleString('en-US')}`);
-        terminal.say(`GMAC an image ${giga(full.macs)} → ${giga(small.macs)}`);
+        for (const line of describeCosts(full, small)) terminal.say(line);
         terminal.say(`wrote "${options.to}" and its configuration "${cfg}"`);
       } finally {
         gpu.close();
       }
     });
 };
+
+function describeCosts(before: Cost, after: Cost): string[] {
+  const whole = (count: number): string => count.toLocaleString('en-US');
+  const giga = (macs: number): string => (macs / 1e9).toFixed(3);
+  return [
+    `parameters ${whole(before.parameters)} → ${whole(after.parameters)}`,
+    `GMAC an image ${giga(before.macs)} → ${giga(after.macs)}`,
+  ];
+}
 
 /** The state dict of `target`, once it is shown to compute what the model in `from` does. */
 async function merge(
