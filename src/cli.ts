@@ -9,9 +9,10 @@ import { register as merge } from './train/commands/merge.ts';
 import { register as params } from './train/commands/params.ts';
 import { register as synth } from './train/commands/synth.ts';
 import { register as train } from './train/commands/train.ts';
+import { register as verify } from './train/commands/verify.ts';
 import { PACKAGE_VERSION } from './train/versions.ts';
 
-const COMMANDS: readonly Register[] = [train, demo, synth, params, devices, exportModel, merge];
+const COMMANDS: readonly Register[] = [train, demo, synth, params, devices, exportModel, merge, verify];
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
 

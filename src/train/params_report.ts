@@ -79,10 +79,12 @@ export function paramsReport(spec: ModelSpec): ParamsReport {
   };
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+/** Rows of cells as aligned columns; the first `left` of them, and the last, start at their left. */
+export function table(rows: readonly (readonly string[])[], left = 1): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, column) =>
-    column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)).join('  ').trimEnd()).join('\n');
+  const aligned = (cell: string, column: number, last: number): string =>
+    column < left || column === last ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+  return rows.map((row) => row.map((cell, column) => aligned(cell, column, row.length - 1)).join('  ').trimEnd()).join('\n');
 }
 
 function grouped(value: number): string {

@@ -44,25 +44,32 @@ const LISTS = ['cases.json', 'schedules.json', 'delta_m.json'];
 
 export type FolderReport = { readonly folder: string; readonly kind: string; readonly checks: readonly Check[] };
 
-/**
- * Holds what is computed here to the golden data of a folder, or of every folder in it.
- *
- * @param tolerance one bound for all relative errors in place of each kind's own
- */
+export type VerifyOptions = {
+  /** One bound for all relative errors in place of each kind's own. */
+  readonly tolerance?: number | undefined;
+  /** Told of each folder before and after. */
+  readonly begin?: (folder: string) => void;
+  readonly done?: (report: FolderReport) => void;
+};
+
+/** Holds what is computed here to the golden data of a folder, or of every folder in it. */
 export async function verifyFolder(
-  gpu: Gpu, folder: string, { tolerance }: { tolerance?: number | undefined } = {},
+  gpu: Gpu, folder: string, options: VerifyOptions = {},
 ): Promise<FolderReport[]> {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new Error(`verify: no folder "${folder}"`);
   const kind = kindOf(folder);
   if (kind) {
-    const checks = await kind.verify(gpu, folder);
-    return [{ folder, kind: kind.name, checks: checks.map((check) => loosened(check, tolerance)) }];
+    options.begin?.(folder);
+    const checks = (await kind.verify(gpu, folder)).map((check) => loosened(check, options.tolerance));
+    const report = { folder, kind: kind.name, checks };
+    options.done?.(report);
+    return [report];
   }
   const inside = readdirSync(folder).map((name) => join(folder, name)).filter((path) => statSync(path).isDirectory());
   const reports: FolderReport[] = [];
   for (const path of inside.sort()) {
     if (globSync('**/*.{safetensors,json}', { cwd: path }).length > 0) {
-      reports.push(...await verifyFolder(gpu, path, { tolerance }));
+      reports.push(...await verifyFolder(gpu, path, options));
     }
   }
   if (reports.length > 0) return reports;

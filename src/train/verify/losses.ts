@@ -15,7 +15,7 @@ import { compare, compareNumber, exactly, type Check } from './report.ts';
 const BOUNDS = { loss: 2e-6, gradient: 5e-6 };
 
 const TASK = z.enum(TASKS);
-const LOSS = z.record(z.string(), z.union([z.number(), z.literal('NaN')]));
+export const LOSS = z.record(z.string(), z.union([z.number(), z.literal('NaN')]));
 
 const LOSS_CASE = z.strictObject({
   name: z.string(),
@@ -56,7 +56,8 @@ async function verifyCase(gpu: Gpu, given: LossCase, golden: Golden): Promise<Ch
       return { outputs: [...each, total], seeds: [[total, null]] };
     });
     return [
-      ...tasks.map((task, t) => checkLoss(`${given.name} loss.${task}`, outputs[t]![0]!, given.loss[task])),
+      ...tasks.map((task, t) =>
+        compareLoss(`${given.name} loss.${task}`, outputs[t]![0]!, given.loss[task], BOUNDS.loss)),
       checkTotal(given, tasks, weights, outputs.at(-1)![0]!),
       ...tasks.map((task) => compare(`${given.name} grad.${task}`,
         gradients.get(`logits.${task}`) ?? [], golden.values(`grad.${task}`), BOUNDS.gradient)),
@@ -78,17 +79,17 @@ function lossOf(given: LossCase, task: Task, golden: Golden, leaves: Leaves): ()
   return () => taskLoss(task, logits, labels);
 }
 
-// where no pixel has a label the release divides by zero, and its gradient is zero all the same: here both are
-function checkLoss(label: string, got: number, want: number | 'NaN' | undefined): Check {
+// Where no pixel has a label the release divides by zero, and its gradient is zero all the same: here both are
+export function compareLoss(label: string, got: number, want: number | 'NaN' | undefined, bound: number): Check {
   if (want === undefined) throw new Error(`${label}: the case gives no value`);
   if (want === 'NaN') return exactly(label, got, 0, '0 where the release has NaN');
-  return want === 0 ? exactly(label, got, 0) : compareNumber(label, got, want, BOUNDS.loss);
+  return want === 0 ? exactly(label, got, 0) : compareNumber(label, got, want, bound);
 }
 
 // a task without labels adds nothing to the total, instead of making it NaN
 function checkTotal(given: LossCase, tasks: readonly Task[], weights: readonly number[], got: number): Check {
   const label = `${given.name} loss.total`;
-  if (given.loss.total !== 'NaN') return checkLoss(label, got, given.loss.total);
+  if (given.loss.total !== 'NaN') return compareLoss(label, got, given.loss.total, BOUNDS.loss);
   const terms = tasks.map((task, t) => given.loss[task] === 'NaN' ? 0 : weights[t]! * Number(given.loss[task]));
-  return checkLoss(label, got, terms.reduce((sum, term) => sum + term, 0));
+  return compareLoss(label, got, terms.reduce((sum, term) => sum + term, 0), BOUNDS.loss);
 }

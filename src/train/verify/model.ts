@@ -1,34 +1,20 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors } from '../../data/safetensors.ts';
 import { toFloat32, type HostTensor } from '../../data/host_tensor.ts';
 import { evaluate } from '../../autograd/run.ts';
+import type { Shape } from '../../autograd/shape.ts';
 import { lasting, release, type Tensor } from '../../autograd/tensor.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { forward } from '../../mtlora/model.ts';
-import type { Task } from '../../mtlora/spec.ts';
 import { ParameterStore } from '../../mtlora/store.ts';
-import { CONFIG_SCHEMA, type Config } from '../config_schema.ts';
-import { modelSpec } from '../config.ts';
+import { modelSpec, type Config } from '../config.ts';
 import { compileTrainStep } from '../step.ts';
+import { parseCase, readJson } from './golden.ts';
 import { channelsFirst, everyPixel } from './layout.ts';
+import { compareLoss } from './losses.ts';
+import { checkFacts, configOf, MODEL_CASE, type ModelCase } from './model_facts.ts';
 import { compare, compareElements, compareList, compareNumber, type Check } from './report.ts';
-
-/** What `<case>.json` says of a model that the release built and trained. */
-type ModelCase = {
-  readonly name: string;
-  readonly tasks: Task[];
-  readonly database: string;
-  readonly batch: number;
-  readonly outStride: number;
-  readonly cfg: Record<string, Record<string, unknown>>;
-  readonly trainable: string[];
-  readonly noGradThoughTrainable: string[];
-  readonly zeroGradByTheory: string[];
-  readonly lrUsed: number[];
-  readonly loss: Record<string, number | string>[];
-  readonly gradNorm: number[];
-};
 
 type Tensors = ReadonlyMap<string, HostTensor>;
 
@@ -37,7 +23,7 @@ const BOUNDS = { output: 3e-5, gradient: 1e-3, loss: 1e-5, gradNorm: 1e-4 };
 /** Holds a model of `fixtures/model-tiny`: its outputs, losses, gradients and updates to the golden ones. */
 export async function verifyModel(gpu: Gpu, folder: string, name: string): Promise<Check[]> {
   const path = (suffix: string): string => join(folder, `${name}.${suffix}`);
-  const golden = JSON.parse(readFileSync(path('json'), 'utf8')) as ModelCase;
+  const golden = parseCase(MODEL_CASE, readJson(path('json')), path('json'));
   const config = configOf(golden);
   const io = readSafetensors(path('io.safetensors')).tensors;
   const state = readSafetensors(path('state.safetensors')).tensors;
@@ -45,7 +31,7 @@ export async function verifyModel(gpu: Gpu, folder: string, name: string): Promi
   try {
     store.load(state);
     return [
-      compareList(`${name} trainable`, trainableNames(store), golden.trainable.toSorted()),
+      ...checkFacts(golden, config, store.spec),
       ...await checkForward(gpu, store, golden, io, false),
       ...await checkForward(gpu, store, golden, io, true),
       ...await checkSteps(gpu, store, { golden, config, io, state, path }),
@@ -53,19 +39,6 @@ export async function verifyModel(gpu: Gpu, folder: string, name: string): Promi
   } finally {
     store.destroy();
   }
-}
-
-function configOf({ cfg, tasks, database, batch, name }: ModelCase): Config {
-  const { DATA, ...rest } = cfg;
-  return CONFIG_SCHEMA.parse({
-    ...rest, TASKS: tasks, TAG: name,
-    DATA: { ...DATA, BATCH_SIZE: batch, DBNAME: database === 'NYUD' ? 'NYUD' : 'PASCALContext' },
-  });
-}
-
-function trainableNames({ packs }: ParameterStore): string[] {
-  return packs.filter(({ trainable }) => trainable)
-    .flatMap(({ parts }) => parts.map(({ parameter }) => parameter.name)).sort();
 }
 
 async function checkForward(
@@ -87,23 +60,30 @@ async function checkForward(
     return kept.map(({ tensor }) => tensor);
   });
   release(gpu, image);
-  return kept.flatMap(({ name, tensor, nchw }, i) => {
-    const value = nchw ? channelsFirst(values[i]!, tensor.shape) : values[i]!;
-    const whole = io.get(name);
-    if (whole) return [compare(`${golden.name} ${name}`, value, toFloat32(whole), BOUNDS.output)];
-    const sub = `${name}#sub${golden.outStride}`;
-    if (io.has(sub)) {
-      const [b, h, w, c] = tensor.shape as [number, number, number, number];
-      const some = everyPixel(value, [b, c, h, w], golden.outStride);
-      return [compare(`${golden.name} ${sub}`, some, toFloat32(io.get(sub)!), BOUNDS.output)];
-    }
-    const each = value.length / golden.tasks.length;        // the stacked streams of a stage
-    return golden.tasks.filter((task) => io.has(`${name}.${task}`)).map((task) => {
-      const t = golden.tasks.indexOf(task);
-      const want = toFloat32(io.get(`${name}.${task}`)!);
-      const own = value.subarray(t * each, (t + 1) * each);
-      return compare(`${golden.name} ${name}.${task}`, own, want, BOUNDS.output);
-    });
+  const checks = kept.flatMap(({ name, tensor, nchw }, i) =>
+    checkOutput(golden, io, { name, shape: tensor.shape, value: nchw ? channelsFirst(values[i]!, tensor.shape) : values[i]! }));
+  const mode = training ? 'train.' : 'eval.';
+  const stored = [...io.keys()].filter((name) => name.startsWith(mode)).map((name) => `${golden.name} ${name}`);
+  return [compareList(`${golden.name} ${mode}outputs`, checks.map(({ name }) => name).sort(), stored.sort()), ...checks];
+}
+
+type Output = { readonly name: string; readonly shape: Shape; readonly value: Float32Array };
+
+// whole, by every K-th pixel, or the stacked streams of a stage task by task
+function checkOutput(golden: ModelCase, io: Tensors, { name, shape, value }: Output): Check[] {
+  const whole = io.get(name);
+  if (whole) return [compare(`${golden.name} ${name}`, value, toFloat32(whole), BOUNDS.output)];
+  const sub = [...io.keys()].find((stored) => stored.startsWith(`${name}#sub`));
+  if (sub) {
+    const [b, h, w, c] = shape as [number, number, number, number];
+    const some = everyPixel(value, [b, c, h, w], Number(sub.slice(`${name}#sub`.length)));
+    return [compare(`${golden.name} ${sub}`, some, toFloat32(io.get(sub)!), BOUNDS.output)];
+  }
+  const each = value.length / golden.tasks.length;
+  return golden.tasks.filter((task) => io.has(`${name}.${task}`)).map((task) => {
+    const t = golden.tasks.indexOf(task);
+    const want = toFloat32(io.get(`${name}.${task}`)!);
+    return compare(`${golden.name} ${name}.${task}`, value.subarray(t * each, (t + 1) * each), want, BOUNDS.output);
   });
 }
 
@@ -126,9 +106,9 @@ async function checkSteps(
     step.run([batch], { step: k, seed: 0, lr: golden.lrUsed[k]! });
     const report = await step.report();
     const want = golden.loss[k]!;
-    for (const [task, loss] of report.tasks) {
+    for (const [task, loss] of [...report.tasks, ['total', report.total] as const]) {
       const label = `${golden.name} step ${k} loss ${task}`;
-      checks.push(compareNumber(label, loss, Number(want[task]), BOUNDS.loss * (k + 1) ** 2));
+      checks.push(compareLoss(label, loss, want[task], BOUNDS.loss * (k + 1) ** 2));
     }
     checks.push(compareNumber(`${golden.name} step ${k} gradient norm`, report.gradNorm, golden.gradNorm[k]!,
       BOUNDS.gradNorm * 100 ** Math.min(k, 1)));
@@ -147,7 +127,7 @@ async function checkSteps(
 
 function checkGradients(golden: ModelCase, got: Tensors, want: Tensors): Check[] {
   const zero = new Set(golden.zeroGradByTheory);
-  const largest = Math.max(...[...want.values()].map((tensor) => Math.hypot(...toFloat32(tensor))));
+  const largest = Math.max(...[...want.values()].map((tensor) => lengthOf(toFloat32(tensor))));
   const names = [...want.keys()];
   return [
     compareList(`${golden.name} gradients`, [...got.keys()].sort(), names.toSorted()),
@@ -159,6 +139,10 @@ function checkGradients(golden: ModelCase, got: Tensors, want: Tensors): Check[]
       return compareElements(label, mine, new Float32Array(mine.length), { bound, share: 1, limit: bound });
     }),
   ];
+}
+
+function lengthOf(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }
 
 // AdamW's first steps are sign-like: an element whose gradient is noise may differ by twice the rates so far

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { relL2 } from '../../autograd/gradcheck.ts';
 import { toFloat32, type HostTensor } from '../../data/host_tensor.ts';
 
@@ -48,6 +49,25 @@ export function compareElements(
     + `largest ${maxAbs.toExponential(1)}`;
   const pass = got.length === want.length && within >= share * want.length && maxAbs <= limit;
   return { name, maxAbs, error: maxAbs, bound: limit, pass, rule };
+}
+
+/** What stands for a tensor that is too large to be written out. */
+export const SUMMARY = z.strictObject({ sum: z.number(), abs: z.number(), l2: z.number() });
+
+/** A tensor against its sums, or against all its values, which have nine digits. */
+export function compareSummary(
+  name: string, got: ArrayLike<number>, want: z.infer<typeof SUMMARY> | { values: readonly number[] }, bound: number,
+): Check {
+  if ('values' in want) return compare(name, got, want.values, bound);
+  const values = Array.from(got);
+  const sum = values.reduce((total, value) => total + value, 0);
+  const abs = values.reduce((total, value) => total + Math.abs(value), 0);
+  const differences = [sum - want.sum, abs - want.abs];
+  const maxAbs = Math.max(...differences.map(Math.abs));
+  const length = Math.sqrt(values.reduce((total, value) => total + value * value, 0));
+  const l2 = Math.abs(length - want.l2) / (want.l2 || 1);
+  const error = Math.max(maxAbs / (want.abs || 1), l2);
+  return { name, maxAbs, error, bound, pass: error <= bound };
 }
 
 /** Tensors that must be equal in every element, shape and kind of number. */
