@@ -1,6 +1,7 @@
 // Checkpoints: all tensors of the model under the release's names, AdamW's moments beside them as
 // `optimizer.exp_avg.<name>`, and in the metadata where the run stood. Those of the release are read too.
 import { basename } from 'node:path';
+import { z } from 'zod';
 import type { HostTensor } from '../data/host_tensor.ts';
 import { readPth } from '../data/pth.ts';
 import { readSafetensors, writeSafetensors } from '../data/safetensors.ts';
@@ -29,9 +30,13 @@ export type Checkpoint = {
   readonly model: Tensors;
   /** null: the file holds a model alone. */
   readonly run: { readonly position: Position; readonly moments: readonly [Tensors, Tensors];
-    readonly fixed: Readonly<Record<string, string>> } | null;
+    /** null: a file of the release, which does not say. */
+    readonly fixed: Readonly<Record<string, string>> | null } | null;
 };
 
+const count = z.number().int().nonnegative();
+const POSITION: z.ZodType<Position> = z.strictObject({ step: count, tracked: count, samples: count });
+const FIXED = z.record(z.string(), z.string());
 const FORMAT = 'mtlora checkpoint 1';
 const MOMENTS = ['optimizer.exp_avg.', 'optimizer.exp_avg_sq.'] as const;
 
@@ -90,9 +95,34 @@ export async function readCheckpoint(
     else moments[which]!.set(name.slice(MOMENTS[which]!.length), tensor);
   }
   if (metadata.format !== FORMAT) return { path, model, run: null };
-  const position = JSON.parse(metadata.position!) as Position;
-  const fixed = JSON.parse(metadata.fixed!) as Record<string, string>;
+  const checked = <T>(schema: z.ZodType<T>, field: string): T => {
+    const parsed = schema.safeParse(parseJson(metadata[field]));
+    if (parsed.success) return parsed.data;
+    throw new Error(`Cannot resume from "${path}": its metadata must hold a whole "${field}" `
+      + '(the file is damaged)');
+  };
+  const wrong = wrongMoment(model, moments);
+  if (wrong !== null) throw new Error(`Cannot resume from "${path}": ${wrong}`);
+  const [position, fixed] = [checked(POSITION, 'position'), checked(FIXED, 'fixed')];
   return { path, model, run: { position, moments, fixed } };
+}
+
+function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '') as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with an optimizer's state, if anything: a parameter that has a moment has two, finite ones. */
+function wrongMoment(model: Tensors, [first, second]: readonly [Tensors, Tensors]): string | null {
+  for (const [name, tensor] of [...first, ...second]) {
+    const fits = tensor.dtype === 'F32' && tensor.shape.join() === model.get(name)?.shape.join();
+    if (!fits || !first.has(name) || !second.has(name)) return `the moments of "${name}" must be two, in F32 and of its shape`;
+    if (!(tensor.data as Float32Array).every(Number.isFinite)) return `the moments of "${name}" must be finite`;
+  }
+  return null;
 }
 
 async function readReleased(path: string, context: ReleaseContext | null): Promise<Checkpoint> {
@@ -102,7 +132,7 @@ async function readReleased(path: string, context: ReleaseContext | null): Promi
   if (!found) return { path, model, run: null };
   const step = found.epochs * context.stepsPerEpoch;
   const position = { step, tracked: trackedOf({ path, model, run: null }), samples: context.samples };
-  return { path, model, run: { position, moments: found.moments, fixed: {} } };
+  return { path, model, run: { position, moments: found.moments, fixed: null } };
 }
 
 /** Loads a file's model into the store. @returns lines that say what was loaded and what was not */
@@ -122,8 +152,9 @@ export function trackedOf({ model }: Checkpoint): number {
 /** Throws unless a run of `config` can go on where the checkpoint's stood. */
 export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: number): void {
   const { fixed, position } = checkpoint.run!;
+  if (!fixed) return;
   for (const [field, now] of Object.entries(fixedFields(config, { ...position, samples }))) {
-    if (!Object.hasOwn(fixed, field) || fixed[field] === now) continue;   // the release's say nothing of it
+    if (fixed[field] === now) continue;
     throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${fixed[field]} as in that `
       + `run, got ${now} (--weights-only starts a new run from its weights)`);
   }

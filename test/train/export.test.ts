@@ -87,7 +87,7 @@ test('readCheckpoint() goes on where releaseCheckpoint() says that a run stood',
     [name, { dtype: 'F32' as const, shape, data: (data as Float32Array).map((x) => x * x) }]))] as const;
   const samples = 9;                                       // 4 updates an epoch
   const position = { step: 12, tracked: 12, samples };
-  const saved = releaseCheckpoint(config, state, { position, moments, fixed: {} });
+  const saved = releaseCheckpoint(config, state, { position, moments, fixed: null });
   expect([saved.epoch, saved.wholeEpochs]).toEqual([2, true]);
   const file = `${folderWith()}/ckpt_epoch_2.pth`;
   await writePth(file, saved.value);
@@ -95,7 +95,7 @@ test('readCheckpoint() goes on where releaseCheckpoint() says that a run stood',
   const context = { spec, samples, stepsPerEpoch: 4 };
   const resumed = await readCheckpoint(file, context);
   expect(fingerprint(resumed.model)).toEqual(fingerprint(state));
-  expect(resumed.run).toMatchObject({ position: { step: 12, tracked: 5, samples }, fixed: {} });
+  expect(resumed.run).toMatchObject({ position: { step: 12, tracked: 5, samples }, fixed: null });
   expect(resumed.run!.moments.map(fingerprint)).toEqual(moments.map(fingerprint));
   expect(() => expectSameRun(resumed, config, samples)).not.toThrow();
   expect((await readCheckpoint(file)).run).toBe(null);
