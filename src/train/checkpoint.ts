@@ -115,12 +115,15 @@ function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** What is wrong with an optimizer's state, if anything: a parameter that has a moment has two, finite ones. */
+/** What is wrong with an optimizer's state, if anything: who has a moment has two, and they are finite. */
 function wrongMoment(model: Tensors, [first, second]: readonly [Tensors, Tensors]): string | null {
   for (const [name, tensor] of [...first, ...second]) {
     const fits = tensor.dtype === 'F32' && tensor.shape.join() === model.get(name)?.shape.join();
-    if (!fits || !first.has(name) || !second.has(name)) return `the moments of "${name}" must be two, in F32 and of its shape`;
-    if (!(tensor.data as Float32Array).every(Number.isFinite)) return `the moments of "${name}" must be finite`;
+    if (!fits || !first.has(name) || !second.has(name)) {
+      return `the moments of "${name}" must be two, in F32 and of its shape`;
+    }
+    const finite = (tensor.data as Float32Array).every(Number.isFinite);
+    if (!finite) return `the moments of "${name}" must be finite`;
   }
   return null;
 }

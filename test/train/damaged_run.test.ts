@@ -58,7 +58,8 @@ test('readCheckpoint() of a damaged run gives a run or a sentence', async () => 
   let refused = 0;
   for (let round = 0; round < 400; round++) {
     const bytes = Buffer.from(original);
-    for (let i = pick(4); i >= 0; i--) bytes[pick(bytes.length)] = pick(3) === 0 ? 0x30 + pick(10) : pick(256);
+    const digitOrAny = (): number => pick(3) === 0 ? 0x30 + pick(10) : pick(256);
+    for (let i = pick(4); i >= 0; i--) bytes[pick(bytes.length)] = digitOrAny();
     writeFileSync(file, bytes);
     const failure = await readCheckpoint(file).then(() => null, (error: Error) => error.message);
     if (failure === null) continue;
