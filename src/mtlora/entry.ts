@@ -26,7 +26,7 @@ export function sizeOf({ shape }: Entry): number {
   return shape.reduce((size, extent) => size * extent, 1);
 }
 
-/** Whether a tensor's values lie on the device: not what follows from sizes alone, nor BatchNorm's counters. */
+/** Whether a tensor's values lie on the device: not what follows from sizes, nor BatchNorm's counters. */
 export function isHeld({ dtype, init }: Entry): boolean {
   return dtype === 'F32' && init.kind !== 'shiftMask';
 }

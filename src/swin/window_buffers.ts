@@ -16,8 +16,8 @@ export function positionIndex(window: number): BigInt64Array<ArrayBuffer> {
 }
 
 /**
- * What is added to the scores of each window of a shifted grid, [windows, area, area]: −100 between tokens that
- * only the shift made neighbours, else 0.
+ * What is added to the scores of each window of a shifted grid, [windows, area, area]: −100 between tokens
+ * that only the shift made neighbours, else 0.
  */
 export function shiftMask(
   height: number, window: number, shift: number, width = height,
