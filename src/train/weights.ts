@@ -48,6 +48,11 @@ export function fitWeights(
     const table = parameterTable(spec);
     const source = [...tensors].filter(([name]) => !name.startsWith(OPTIMIZER)).map(inF32);
     const mapping = mapCheckpoint(new Map(source), table, options);
+    const unfolded = spec.lora?.merged && mapping.unexpected.find((name) => name.includes('.linear.'));
+    if (unfolded) {
+      throw new Error('it must be of a merged model (MODEL.MTLORA.MERGED), '
+        + `got "${unfolded}" with its branches apart`);
+    }
     for (const entry of table) {
       const tensor = mapping.values.get(entry.name);
       if (tensor) checkValues(entry, tensor);

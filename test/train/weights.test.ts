@@ -8,7 +8,7 @@ import { writeSafetensors } from '../../src/data/safetensors.ts';
 import { parameterTable } from '../../src/mtlora/names.ts';
 import { ParameterStore } from '../../src/mtlora/store.ts';
 import { modelSpec } from '../../src/train/config.ts';
-import { fullStateDict, loadWeights, readWeights } from '../../src/train/weights.ts';
+import { fitWeights, fullStateDict, loadWeights, readWeights } from '../../src/train/weights.ts';
 import { useGpu } from '../support/gpu.ts';
 import { seeded } from '../support/seeded.ts';
 import { fingerprint, randomState, tinyConfig } from '../support/tiny_model.ts';
@@ -98,6 +98,13 @@ test('loadWeights() refuses a file of another model and one that is none', async
   await expect(loadWeights(store, other)).rejects
     .toThrow('no tensors under "model", "state_dict" or at its top');
   await expect(loadWeights(store, join(folder, 'absent.pth'))).rejects.toThrow(SENTENCE);
+});
+
+test('fitWeights() refuses branches where the model has none left', () => {
+  const merged = { ...spec, lora: { ...spec.lora!, merged: true } };
+  expect(() => fitWeights(merged, state, 'x.pth')).toThrow(
+    'Cannot load checkpoint "x.pth": it must be of a merged model (MODEL.MTLORA.MERGED), got '
+    + '"backbone.layers.0.blocks.0.attn.qkv.linear.weight" with its branches apart');
 });
 
 /** Bytes flipped, cut out, doubled or overwritten, or the end missing. */
