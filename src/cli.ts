@@ -1,4 +1,4 @@
-// The command line: the one place that prints and sets exit codes. 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+// The command line: the one place that prints and sets exit codes.
 import { Command, CommanderError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { Exit, type Register, type Terminal } from './train/commands/command.ts';

@@ -20,7 +20,8 @@ function progressBar(share: number, width = 20): string {
 
 /** Step, losses, rate, speed, time left of epoch and run, share of the time spent waiting for data. */
 export function formatSummary(
-  summary: Summary, { stepsPerEpoch, totalSteps }: Progress, { bar, epochs }: { bar: boolean; epochs: number },
+  summary: Summary, { stepsPerEpoch, totalSteps }: Progress,
+  { bar, epochs }: { bar: boolean; epochs: number },
 ): string {
   const { step, epoch, lr, loss: { total, ...tasks }, images_per_second: speed, data_wait: wait } = summary;
   const inEpoch = step - epoch * stepsPerEpoch;

@@ -124,4 +124,7 @@ export class Evaluator {
 }
 
 /** Raw outputs [B, C, H, W]. */
-export type Logits = { readonly logits: Float32Array; readonly shape: readonly [number, number, number, number] };
+export type Logits = {
+  readonly logits: Float32Array;
+  readonly shape: readonly [number, number, number, number];
+};

@@ -22,7 +22,6 @@ export type Training = {
 export type Progress = {
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
-  readonly epochEnds: boolean;
 };
 
 /** How a loop ended: by itself, or interrupted with all of it saved in `checkpoint`. */
@@ -62,7 +61,7 @@ export async function trainLoop(training: Training): Promise<Ending> {
       pending = null;
     }
     if (monitor.steps > 0 && (monitor.steps >= PRINT_FREQ || epochEnds)) {
-      onSummary(monitor.summary(loader.stats.waitMs), { stepsPerEpoch: perEpoch, totalSteps: total, epochEnds });
+      onSummary(monitor.summary(loader.stats.waitMs), { stepsPerEpoch: perEpoch, totalSteps: total });
     }
 
     if (!epochEnds && !signal.aborted) continue;
@@ -100,7 +99,7 @@ async function skipBatches(loader: Loader, count: number): Promise<void> {
 
 function reported(trainStep: TrainStep, at: Omit<Told, 'report'>): Promise<Told> {
   const told = trainStep.report().then((report) => ({ ...at, report }));
-  told.catch(() => undefined);          // whoever awaits it gets the error; nobody does once the loader has failed
+  told.catch(() => undefined);          // whoever awaits it gets the error; after the loader's nobody does
   return told;
 }
 
@@ -113,11 +112,14 @@ export class DivergedError extends Error {
 function expectFinite(told: Told): Told {
   const { report, step, epoch } = told;
   if (Number.isFinite(report.total) && report.skipped === 0) return told;
-  throw new DivergedError(`Step ${step} (epoch ${epoch}): ${whatIsNotFinite(report)}, the update was left out`);
+  const what = whatIsNotFinite(report);
+  throw new DivergedError(`Update ${step} (epoch ${epoch + 1}): ${what}; it was left out`);
 }
 
 function whatIsNotFinite({ tasks, gradNorm }: StepReport): string {
-  const bad = [...tasks].filter(([, loss]) => !Number.isFinite(loss)).map(([task]) => `"${task}"`);
-  if (bad.length > 0) return `the loss of ${bad.join(', ')} must be finite, got ${[...tasks.values()].find((loss) => !Number.isFinite(loss))}`;
+  const bad = [...tasks].filter(([, loss]) => !Number.isFinite(loss));
+  if (bad.length > 0) {
+    return `the loss of ${bad.map(([task]) => `"${task}"`).join(', ')} must be finite, got ${bad[0]![1]}`;
+  }
   return `the gradients must be finite, got a norm of ${gradNorm}`;
 }

@@ -12,7 +12,9 @@ type Shape = readonly [number, number, number, number];
  *
  * @param logits [C, H, W] of the image
  */
-export function predictionMap(task: Task, logits: Float32Array, [, channels, height, width]: Shape): Float32Array {
+export function predictionMap(
+  task: Task, logits: Float32Array, [, channels, height, width]: Shape,
+): Float32Array {
   switch (task) {
     case 'semseg':
     case 'human_parts': return Float32Array.from(classMap(logits, [1, channels, height, width]));

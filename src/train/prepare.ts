@@ -54,13 +54,15 @@ export async function openModel(
 /** The first lines of every run: what computes, what it computes. */
 export function describeModel(gpu: Gpu, config: Config): string[] {
   const { adapter } = gpu;
+  const { DATA: { IMG_SIZE }, MODEL: { NAME }, TASKS } = config;
   const { total, trainable, lora, decoder, extra } = paramsReport(modelSpec(config));
   const number = (value: number): string => value.toLocaleString('en-US');
+  const share = (100 * trainable / total).toFixed(2);
   const software = adapter.software ? ' (software: runs on the CPU, slowly)' : '';
   return [
     `adapter    ${adapter.name}, ${adapter.driver}${software}`,
-    `model      ${config.MODEL.NAME}, ${config.DATA.IMG_SIZE}x${config.DATA.IMG_SIZE}, tasks ${config.TASKS.join(', ')}`,
-    `parameters ${number(trainable)} trainable of ${number(total)} (${(100 * trainable / total).toFixed(2)} %): `
+    `model      ${NAME}, ${IMG_SIZE}x${IMG_SIZE}, tasks ${TASKS.join(', ')}`,
+    `parameters ${number(trainable)} trainable of ${number(total)} (${share} %): `
       + `low-rank ${number(lora)}, decoder ${number(decoder)}, other ${number(extra)}`,
   ];
 }

@@ -12,7 +12,8 @@ export type Metrics = Pick<Evaluation, 'images' | 'loss' | 'scores'> & { readonl
 
 /** The single-task scores that Δm compares with: the paper's, where it has them for every task. */
 export function baselinesOf({ DATA, TASKS }: Config): Baselines | null {
-  return DATA.DBNAME === 'PASCALContext' && TASKS.every((task) => task in PAPER_BASELINES) ? PAPER_BASELINES : null;
+  const known = DATA.DBNAME === 'PASCALContext' && TASKS.every((task) => task in PAPER_BASELINES);
+  return known ? PAPER_BASELINES : null;
 }
 
 export function metricsOf({ images, loss, scores }: Evaluation, baselines: Baselines | null): Metrics {
@@ -25,16 +26,21 @@ const TITLES: Readonly<Record<Task, string>> = {
 };
 
 /** Name and text of a task's main score; mIoU is told in per cent, as everywhere. */
-function mainScore(task: Task, { scores }: Metrics): [name: string, text: string, better: 'higher' | 'lower'] {
+function mainScore(task: Task, { scores }: Metrics): { name: string; text: string; better: string } {
   const found = scores[task]!;
   const { key, higherIsBetter } = TASK_SCORES[task];
   const shown = key in found ? key : Object.keys(found)[0]!;
-  return [shown, formatScore(task, shown, found[shown]!), higherIsBetter && key in found ? 'higher' : 'lower'];
+  const better = higherIsBetter && key in found ? 'higher' : 'lower';
+  return { name: shown, text: formatScore(task, shown, found[shown]!), better };
 }
 
 function formatScore(task: Task, name: string, value: number): string {
   if (/mIoU|maxF/.test(name)) return `${(100 * value).toFixed(2)} %`;
   return task === 'normals' ? `${value.toFixed(2)}°` : value.toFixed(4);
+}
+
+function signed(percent: number | null): string {
+  return percent === null ? '' : `${percent >= 0 ? '+' : ''}${percent.toFixed(2)} %`;
 }
 
 /** A row for each task, a column for each evaluation. */
@@ -47,12 +53,12 @@ export function resultsTable(columns: Readonly<Record<string, Metrics>>): string
   });
   for (const task of Object.keys(all[0]!.scores) as Task[]) {
     const cells = all.map((metrics) => mainScore(task, metrics));
-    table.push([TITLES[task], cells[0]![0], ...cells.map(([, text]) => text), cells[0]![2]]);
+    const { name, better } = cells[0]!;
+    table.push([TITLES[task], name, ...cells.map(({ text }) => text), better]);
   }
   table.push(['loss, weighted sum', '', ...all.map(({ loss }) => loss.total.toFixed(4)), 'lower']);
   if (all.some(({ delta_m: gain }) => gain !== null)) {
-    const cells = all.map(({ delta_m: gain }) => gain === null ? '' : `${gain >= 0 ? '+' : ''}${gain.toFixed(2)} %`);
-    table.push(['Δm', 'single-task models', ...cells, 'higher']);
+    table.push(['Δm', 'single-task models', ...all.map(({ delta_m: gain }) => signed(gain)), 'higher']);
   }
   return table.toString();
 }

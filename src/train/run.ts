@@ -52,8 +52,10 @@ type Run = {
   readonly validation: Validation;
 };
 
-/** Trains a configuration to its last epoch, and evaluates it there; throws `Exit` where it was interrupted. */
-export async function runTraining(config: Config, options: RunOptions, terminal: Terminal): Promise<Validated> {
+/** Trains a configuration to its end, and evaluates it there; throws `Exit` where it was interrupted. */
+export async function runTraining(
+  config: Config, options: RunOptions, terminal: Terminal,
+): Promise<Validated> {
   await using cleanup = new AsyncDisposableStack();
   const run = await openRun(config, options, terminal, cleanup);
   const { folder, signal, start, perEpoch } = run;
@@ -68,7 +70,8 @@ export async function runTraining(config: Config, options: RunOptions, terminal:
       async validate(step) { last = await validate(run, step); },
       onSummary(summary, progress) {
         folder.log({ kind: 'train', ...summary });
-        const line = (bar: boolean): string => formatSummary(summary, progress, { bar, epochs: config.TRAIN.EPOCHS });
+        const line = (bar: boolean): string =>
+          formatSummary(summary, progress, { bar, epochs: config.TRAIN.EPOCHS });
         terminal.status(line(true));
         if (!terminal.interactive || summary.step % perEpoch === 0) terminal.say(line(false));
       },
@@ -112,16 +115,18 @@ async function openRun(
   say(`output     ${folder.path}${start.step > 0 ? `, continued after update ${start.step}` : ''}`);
   folder.write('config.yaml', formatConfig(config));
   folder.rewind(start.step, resume?.path ?? null);
-  folder.log({ kind: 'start', step: start.step, time: new Date().toISOString(), args: terminal.args, ...versions(gpu) });
+  const time = new Date().toISOString();
+  folder.log({ kind: 'start', step: start.step, time, args: terminal.args, ...versions(gpu) });
   const validation = openValidation(gpu, store, config, terminal);
   const signal = terminal.interruption();
-  return { config, options, terminal, signal, folder, gpu, store, loader, start, perEpoch, trainStep, validation };
+  const made = { folder, gpu, store, loader, start, perEpoch, trainStep, validation };
+  return { config, options, terminal, signal, ...made };
 }
 
 /** The checkpoint to go on from: the folder's furthest that is whole, or the one that was named. */
 async function startingPoint(
-  folder: RunFolder, config: Config, { autoResume, startOver, weightsOnly }: RunOptions, context: ReleaseContext,
-  say: (line: string) => void,
+  folder: RunFolder, config: Config, { autoResume, startOver, weightsOnly }: RunOptions,
+  context: ReleaseContext, say: (line: string) => void,
 ): Promise<Checkpoint | null> {
   const own = folder.checkpoints();
   if (startOver && own.length > 0 && !isInterruption(own[0]!)) {
@@ -155,7 +160,9 @@ async function save(run: Run, name: string, position: Position): Promise<void> {
   folder.forgetInterruptions(name);
 }
 
-async function validate({ validation, folder, terminal, options, signal, perEpoch }: Run, step: number): Promise<Validated | null> {
+async function validate(
+  { validation, folder, terminal, options, signal, perEpoch }: Run, step: number,
+): Promise<Validated | null> {
   const found = await validation.run({ signal, rows: options.rows ?? 0 });
   if (!found) return null;
   const epoch = Math.ceil(step / perEpoch);
@@ -173,6 +180,7 @@ function interrupted({ folder, options }: Run, checkpoint: string): Exit {
 function diverged({ folder, options }: Run, error: DivergedError): Error {
   const [good] = folder.checkpoints();
   const advice = good === undefined ? 'there is no checkpoint yet, so start again with a lower TRAIN.BASE_LR'
-    : `the last good checkpoint is "${good}". To go on, if need be with a lower TRAIN.BASE_LR:\n  ${options.resumeCommand(good)}`;
+    : `the last good checkpoint is "${good}". To go on, if need be with a lower TRAIN.BASE_LR:\n`
+      + `  ${options.resumeCommand(good)}`;
   return new Error(`${error.message}; ${advice}`, { cause: error });
 }

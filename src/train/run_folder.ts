@@ -1,7 +1,8 @@
-// The folder of a run: <output>/<MODEL.NAME>/<TAG>/ with config.yaml, log.jsonl, metrics.json and the checkpoints.
+// The folder of a run: <output>/<MODEL.NAME>/<TAG>/ of configuration, log, metrics and checkpoints.
 // One process writes it at a time: run.lock names that process.
 import {
-  appendFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync,
+  appendFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -18,6 +19,12 @@ const SUPERSEDED = '.superseded';
 
 export function runPath({ OUTPUT, TAG, MODEL }: Config): string {
   return join(OUTPUT, MODEL.NAME, TAG);
+}
+
+/** Path of the furthest checkpoint of a folder that nobody needs to hold. */
+export function furthestCheckpoint(path: string): string | null {
+  const [name] = existsSync(path) ? sortCheckpoints(readdirSync(path)) : [];
+  return name === undefined ? null : join(path, name);
 }
 
 export function samePath(a: string, b: string): boolean {
@@ -133,7 +140,7 @@ function readOwner(lock: string): Owner | null {
   }
 }
 
-/** On another host it cannot be told: then it counts as alive. This process may have taken the lock before an exec. */
+// On another host it cannot be told: then it counts as alive. This process's own is from before an exec.
 function isAlive({ pid, host, started }: Owner): boolean {
   if (host !== hostname()) return true;
   if (pid === process.pid || startOf(pid) !== started) return false;
@@ -144,7 +151,7 @@ function isAlive({ pid, host, started }: Owner): boolean {
   }
 }
 
-/** When a process started, in ticks since the machine did: tells it from a later one with its number. '' if unknown. */
+/** When a process started, which tells it from a later one of the same number; '' where that is unknown. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

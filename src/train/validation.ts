@@ -17,7 +17,9 @@ export type Validation = {
 };
 
 /** Evaluates a store's model on whole splits, with the program compiled once. */
-export function openValidation(gpu: Gpu, store: ParameterStore, config: Config, terminal: Terminal): Validation {
+export function openValidation(
+  gpu: Gpu, store: ParameterStore, config: Config, terminal: Terminal,
+): Validation {
   const evaluator = new Evaluator(gpu, store);
   return {
     async run({ signal, rows = 0, split = 'val' }) {

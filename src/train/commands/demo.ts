@@ -38,7 +38,7 @@ async function writeData(root: string, terminal: Terminal): Promise<void> {
     terminal.status(`drawing synthetic scenes ${written}/${total}`);
   });
   terminal.status(null);
-  terminal.say(`drew ${PICTURES.train} training and ${PICTURES.val} validation scenes with their labels in "${root}"`);
+  terminal.say(`data       drew ${PICTURES.train} training and ${PICTURES.val} validation scenes in "${root}"`);
 }
 
 /** The first and the last evaluation side by side, also where the run was continued. */

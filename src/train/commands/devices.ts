@@ -8,7 +8,8 @@ export const register: Register = (program, terminal) => {
       const adapters = await listAdapters();
       if (adapters.length === 0) await openGpu();   // tries the cached software driver, or says what to install
       adapters.forEach(({ name, vendor, driver, software }, i) => {
-        terminal.say(`${i}: ${name}  ${[vendor, driver].filter(Boolean).join(', ')}${software ? '  (software)' : ''}`);
+        const kind = software ? '  (software)' : '';
+        terminal.say(`${i}: ${name}  ${[vendor, driver].filter(Boolean).join(', ')}${kind}`);
       });
     });
 };

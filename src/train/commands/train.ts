@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { loadConfig, type Config, type ConfigFlags } from '../config.ts';
+import { runEvaluation, runPlan } from '../one_off.ts';
 import { runTraining } from '../run.ts';
 import { runPath } from '../run_folder.ts';
 import type { Register } from './command.ts';
@@ -24,7 +25,7 @@ const FLAGS: readonly (readonly [string, keyof ConfigFlags, string])[] = [
   ['--freeze-backbone', 'freezeBackbone', 'train the decoders of a plain Swin alone'],
   ['--optim <name>', 'optim', 'adamw or sgd'],
   ['--skip_initial_validation', 'skipInitialValidation', 'no evaluation when --resume is given'],
-  ['--eval', 'eval', 'evaluate the model of --resume, and end'],
+  ['--eval', 'eval', 'evaluate the model of --resume, or the run\'s last one, and end'],
   ['--use-checkpoint', 'useCheckpoint', 'compute activations twice to save memory'],
   ['--disable_amp', 'disableAmp', 'no mixed precision'],
   ['--output <folder>', 'output', 'where runs go: <output>/<name>/<tag>'],
@@ -33,8 +34,8 @@ const FLAGS: readonly (readonly [string, keyof ConfigFlags, string])[] = [
 ];
 
 /** Flags of the release that mean nothing here: launchers and scripts give them. */
-const LEFTOVERS = ['--local_rank <n>', '--local-rank <n>', '--disable_wandb', '--run_name <text>', '--no_eval_50',
-  '--fused_window_process', '--fused_layernorm', '--zip', '--cache-mode <mode>'];
+const LEFTOVERS = ['--local_rank <n>', '--local-rank <n>', '--disable_wandb', '--run_name <text>',
+  '--no_eval_50', '--fused_window_process', '--fused_layernorm', '--zip', '--cache-mode <mode>'];
 
 type Options = {
   readonly cfg: string;
@@ -61,9 +62,11 @@ export const register: Register = (program, terminal) => {
     .action(async (options: Options) => {
       const { config, warnings } = readConfig(options, names);
       for (const warning of warnings) terminal.say(`warning: ${warning}`);
+      const where = { folder: runPath(config), device: options.device };
+      if (options.plan) return runPlan(config, where, terminal);
+      if (config.EVAL_MODE) return runEvaluation(config, where, terminal);
       await runTraining(config, {
-        folder: runPath(config),
-        device: options.device,
+        ...where,
         autoResume: options.autoResume ?? config.TRAIN.AUTO_RESUME,
         weightsOnly: options.weightsOnly ?? config.TRAIN.SKIP_DECODER_CKPT,
         evaluateFirst: config.MODEL.RESUME !== '' && !config.SKIP_INITIAL_EVAL,
@@ -87,7 +90,8 @@ function addConfigFlags(command: Command): Map<string, keyof ConfigFlags> {
   return names;
 }
 
-function readConfig(options: Options, names: ReadonlyMap<string, keyof ConfigFlags>): { config: Config; warnings: string[] } {
+function readConfig(options: Options, names: ReadonlyMap<string, keyof ConfigFlags>):
+  { config: Config; warnings: string[] } {
   const flags = Object.fromEntries([...names]
     .filter(([name]) => options[name] !== undefined).map(([name, field]) => [field, options[name]]));
   const seed = options.seed === undefined ? [] : ['SEED', options.seed];

@@ -1,0 +1,52 @@
+// What can be asked of a configuration without training it.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeBytes } from '../data/file_bytes.ts';
+import { openGpu } from '../gpu/device.ts';
+import { describePlan } from '../gpu/plan.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import { modelSpec, type Config } from './config.ts';
+import { formatParams, paramsReport } from './params_report.ts';
+import { describeModel, openModel } from './prepare.ts';
+import { resultsTable } from './results.ts';
+import { furthestCheckpoint } from './run_folder.ts';
+import { compileTrainStep } from './step.ts';
+import { Exit, type Terminal } from './terminal.ts';
+import { openValidation } from './validation.ts';
+
+type Options = { readonly folder: string; readonly device?: string | undefined };
+
+/** Evaluates the model of MODEL.RESUME, else of the folder's furthest checkpoint. */
+export async function runEvaluation(
+  config: Config, { folder, device }: Options, terminal: Terminal,
+): Promise<void> {
+  await using cleanup = new AsyncDisposableStack();
+  const file = config.MODEL.RESUME || furthestCheckpoint(folder);
+  if (file === null) throw new Error(`--eval: there is no checkpoint in "${folder}": name one with --resume`);
+  const checkpoint = await readCheckpoint(file);
+  const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
+  for (const line of describeModel(gpu, config)) terminal.say(line);
+  const { store } = await openModel(gpu, config, terminal.say, checkpoint);
+  const found = await openValidation(gpu, store, config, terminal).run({ signal: terminal.interruption() });
+  if (!found) throw new Exit(130, 'Interrupted: the evaluation is not complete');
+  terminal.say(resultsTable({ 'all images': found.metrics }));
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, 'evaluation.json');
+  writeBytes(path, [Buffer.from(`${JSON.stringify({ checkpoint: file, ...found.metrics }, null, 2)}\n`)]);
+  terminal.say(`output     ${path}`);
+}
+
+/** Says what a configuration's training step takes, which needs neither data nor weights. */
+export async function runPlan(config: Config, { device }: Options, terminal: Terminal): Promise<void> {
+  await using cleanup = new AsyncDisposableStack();
+  const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
+  for (const line of describeModel(gpu, config)) terminal.say(line);
+  terminal.say(formatParams(paramsReport(modelSpec(config))));
+  const { store } = await openModel(gpu, config, terminal.say, null);
+  const { programs } = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
+  for (const { label, plan } of programs) {
+    for (const line of describePlan(label, plan, { largest: 5 })) terminal.say(`plan       ${line}`);
+  }
+  terminal.say(`memory     ${(gpu.memory.bytes / 2 ** 20).toFixed(1)} MiB on the device in all: `
+    + 'parameters, gradients, moments, batch and the buffers above');
+}
