@@ -79,12 +79,12 @@ export function paramsReport(spec: ModelSpec): ParamsReport {
   };
 }
 
-/** Rows of cells as aligned columns; the first `left` of them, and the last, start at their left. */
-export function table(rows: readonly (readonly string[])[], left = 1): string {
+/** Rows of cells as aligned columns, of which those of these numbers start at their left. */
+export function table(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const aligned = (cell: string, column: number, last: number): string =>
-    column < left || column === last ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
-  return rows.map((row) => row.map((cell, column) => aligned(cell, column, row.length - 1)).join('  ').trimEnd()).join('\n');
+  return rows.map((row) => row.map((cell, column) =>
+    left.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())
+    .join('\n');
 }
 
 function grouped(value: number): string {

@@ -106,10 +106,9 @@ function sampleOf(golden: Golden, name: string): Sample {
 function checkSample({ name, input }: Step, golden: Golden, transform: (sample: Sample) => Sample): Check[] {
   const { image, labels } = transform(sampleOf(golden, input));
   return golden.below(`${name}.`).map((element) => {
-    const stored = `${name}.${element}`;
     const field = element === 'image' ? image : labels.get(element as DataTask);
-    if (!field) return failure(stored, new Error(`the input "${input}" has no such element`));
-    return checkElement(stored, element, field.data, golden.values(stored));
+    if (!field) return failure(`${name} ${element}`, new Error(`the input "${input}" has no such element`));
+    return checkElement(`${name} ${element}`, element, field.data, golden.values(`${name}.${element}`));
   });
 }
 
@@ -128,12 +127,12 @@ function checkTensors(
     const got = new Float32Array(want.length);
     if (element === 'image') {
       writeImage(image, got, 'wrap');
-      return checkLevels(`${name}.image`, got, stored(want), image);
+      return checkLevels(`${name} image`, got, stored(want), image);
     }
     const field = labels.get(element as DataTask);
-    if (!field) return failure(`${name}.${element}`, new Error('the input has no such element'));
+    if (!field) return failure(`${name} ${element}`, new Error('the input has no such element'));
     writeLabel(field, got);
-    return checkElement(`${name}.${element}`, element, got, want);
+    return checkElement(`${name} ${element}`, element, got, want);
   });
 }
 
@@ -173,12 +172,12 @@ function checkNormalised(step: Step, golden: Golden): Check[] {
     levels[3 * pixel + channel] = Math.round(255 * value);
   });
   return golden.below(`${step.name}.`).map((element) => {
-    const stored = `${step.name}.${element}`;
-    const want = golden.values(stored);
-    if (element !== 'image') return checkElement(stored, element, golden.values(`${step.input}.${element}`), want);
+    const label = `${step.name} ${element}`;
+    const want = golden.values(`${step.name}.${element}`);
+    if (element !== 'image') return checkElement(label, element, golden.values(`${step.input}.${element}`), want);
     const got = new Float32Array(want.length);
     writeImage(makeField(height, width, levels), got, 'wrap');
-    return compareElements(stored, got, want, { bound: 1e-6, share: 1, limit: 1e-6 });
+    return compareElements(label, got, want, { bound: 1e-6, share: 1, limit: 1e-6 });
   });
 }
 
@@ -189,5 +188,5 @@ function checkResize(step: Step, golden: Golden): Check[] {
   const binary = field.data.every((value) => value === 0 || value === 1);
   const [toHeight, toWidth] = resolutionOf(step, field);
   const { data } = (binary ? resizeNearest : resizeCubic)(field, toHeight, toWidth);
-  return [checkElement(step.name, binary ? 'mask' : 'image', data, golden.values(step.name))];
+  return [checkElement(`${step.name} map`, binary ? 'mask' : 'image', data, golden.values(step.name))];
 }
