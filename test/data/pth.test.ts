@@ -79,7 +79,7 @@ test('readPth() reads what the release saves: optimizer state by number, a sched
   const state = optimizer.get('state') as Map<number, Map<string, HostTensor>>;
   expect([...state.keys()]).toEqual(want['optimizerStateIds']);
   const moments = [...state].flatMap(([id, entry]) =>
-    [...entry].map(([field, tensor]) => [`optimizer.${id}.${field}`, tensor] as const));
+    [...entry].map(([field, tensor]) => [`optimizer.state.${id}.${field}`, tensor] as const));
   const weights = [...model].map(([name, tensor]) => [`model.${name}`, tensor as HostTensor] as const);
   expect(new Map([...weights, ...moments])).toEqual(tensors);
   expect(tensors.size).toBe(69);
