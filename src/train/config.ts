@@ -39,6 +39,9 @@ export type ConfigFlags = {
   tag?: string;
   name?: string;
   optim?: string;
+  best?: string;
+  keep?: string | number;
+  tensorboard?: boolean;
 };
 
 /** Flag, how it is typed, the field that it sets. */
@@ -66,6 +69,9 @@ const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['tag', '--tag', 'TAG'],
   ['name', '--name', 'MODEL.NAME'],
   ['optim', '--optim', 'TRAIN.OPTIMIZER.NAME'],
+  ['best', '--best', 'TRAIN.BEST'],
+  ['keep', '--keep', 'TRAIN.KEEP_CHECKPOINTS'],
+  ['tensorboard', '--tensorboard', 'TENSORBOARD'],
 ];
 
 function decoderMapLayer(layer: Layer, file: string): void {

@@ -1,5 +1,6 @@
 // What must hold between fields, and the switches of the release that cannot work.
 import type { Task } from '../mtlora/spec.ts';
+import { wrongCriterion } from './best_score.ts';
 import type { Config } from './config_schema.ts';
 
 export type Problem = { field: string; says: string };
@@ -79,8 +80,13 @@ function tasks({ DATA, TASKS }: Config): (Problem | false)[] {
     : TASKS.indexOf(task) !== i && { field: 'TASKS', says: `"${task}" is given twice` });
 }
 
+function best(config: Config): (Problem | false)[] {
+  const says = wrongCriterion(config);
+  return [says !== null && { field: 'TRAIN.BEST', says }];
+}
+
 export function findProblems(config: Config): Problem[] {
-  return [...unsupported(config), ...geometry(config), ...tasks(config), ...ranks(config)]
+  return [...unsupported(config), ...geometry(config), ...tasks(config), ...ranks(config), ...best(config)]
     .filter((problem) => problem !== false);
 }
 

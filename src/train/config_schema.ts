@@ -134,6 +134,10 @@ const TRAIN = z.strictObject({
     /** Ours: false exempts position tables from weight decay, as stock Swin does. */
     DECAY_POSITION_BIAS: boolean().default(true),
   }).prefault({}),
+  /** Ours: the score whose best model is kept; empty for Δm, or the loss where Δm is not defined. */
+  BEST: text().default(''),
+  /** Ours: how many of the latest checkpoints are kept; None keeps all, as the release does. */
+  KEEP_CHECKPOINTS: optional(whole(1), 'None or a whole number of at least 1').default(null),
   LAYER_DECAY: unused(),
   MOE: unused(),
 });
@@ -160,6 +164,10 @@ export const CONFIG_SCHEMA = z.strictObject({
   EVAL_FREQ: whole(0).default(5),
   EVAL_TRAINING: optional(whole(1), 'None or a whole number of at least 1').default(null),
   PRINT_FREQ: whole(1).default(10),
+  /** Ours: pictures of each evaluation that the report shows. */
+  EVAL_PICTURES: whole(0).default(4),
+  /** Ours: event files for TensorBoard in the run's folder. */
+  TENSORBOARD: boolean().default(false),
   SEED: whole(0).default(0),
   EVAL_MODE: boolean().default(false),
   THROUGHPUT_MODE: boolean().default(false),

@@ -10,6 +10,7 @@ import { expectSameRun, isInterruption, loadMoments, readCheckpoint, saveCheckpo
 import type { Checkpoint, Position, ReleaseContext } from './checkpoint.ts';
 import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';
+import { Journal } from './journal.ts';
 import { DivergedError, stepsPerEpoch, trainLoop } from './loop.ts';
 import { datasetSpec, describeModel, openModel, openSplit } from './prepare.ts';
 import { resultsTable } from './results.ts';
@@ -43,6 +44,7 @@ type Run = {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   readonly folder: RunFolder;
+  readonly journal: Journal;
   readonly gpu: Gpu;
   readonly store: ParameterStore;
   readonly loader: Loader;
@@ -58,7 +60,7 @@ export async function runTraining(
 ): Promise<Validated> {
   await using cleanup = new AsyncDisposableStack();
   const run = await openRun(config, options, terminal, cleanup);
-  const { folder, signal, start, perEpoch } = run;
+  const { journal, signal, start, perEpoch } = run;
   let last = options.evaluateFirst ? await validate(run, start.step) : null;
   if (signal.aborted) throw new Exit(130, 'Interrupted before the first update: there is nothing to save');
   try {
@@ -69,7 +71,7 @@ export async function runTraining(
       save: (name, position) => save(run, name, position),
       async validate(step) { last = await validate(run, step); },
       onSummary(summary, progress) {
-        folder.log({ kind: 'train', ...summary });
+        journal.log({ kind: 'train', ...summary });
         const line = (bar: boolean): string =>
           formatSummary(summary, progress, { bar, epochs: config.TRAIN.EPOCHS });
         terminal.status(line(true));
@@ -116,10 +118,11 @@ async function openRun(
   folder.write('config.yaml', formatConfig(config));
   folder.rewind(start.step, resume?.path ?? null);
   const time = new Date().toISOString();
-  folder.log({ kind: 'start', step: start.step, time, args: terminal.args, ...versions(gpu) });
+  const journal = new Journal(folder, config, start, versions(gpu));
+  journal.log({ kind: 'start', step: start.step, time, args: terminal.args, ...versions(gpu) });
   const validation = openValidation(gpu, store, config, terminal);
   const signal = terminal.interruption();
-  const made = { folder, gpu, store, loader, start, perEpoch, trainStep, validation };
+  const made = { folder, journal, gpu, store, loader, start, perEpoch, trainStep, validation };
   return { config, options, terminal, signal, ...made };
 }
 
@@ -153,23 +156,28 @@ async function startingPoint(
 }
 
 async function save(run: Run, name: string, position: Position): Promise<void> {
-  const { folder, store, config, gpu, terminal } = run;
+  const { folder, journal, store, config, gpu, terminal } = run;
   terminal.status(`writing ${name}`);
   await saveCheckpoint(folder.file(name), store, config, position, versions(gpu));
-  folder.log({ kind: 'checkpoint', step: position.step, file: name });
+  journal.log({ kind: 'checkpoint', step: position.step, file: name });
   folder.forgetInterruptions(name);
+  if (config.TRAIN.KEEP_CHECKPOINTS !== null) folder.keepLatest(config.TRAIN.KEEP_CHECKPOINTS);
 }
 
-async function validate(
-  { validation, folder, terminal, options, signal, perEpoch }: Run, step: number,
-): Promise<Validated | null> {
+async function validate(run: Run, step: number): Promise<Validated | null> {
+  const { validation, journal, store, terminal, options, signal, perEpoch } = run;
   const found = await validation.run({ signal, rows: options.rows ?? 0 });
   if (!found) return null;
-  const epoch = Math.ceil(step / perEpoch);
-  folder.log({ kind: 'evaluation', step, ...found.metrics });
-  folder.write('metrics.json', `${JSON.stringify({ step, epochs: epoch, ...found.metrics }, null, 2)}\n`);
-  terminal.say(resultsTable({ [step === 0 ? 'at the start' : `after epoch ${epoch}`]: found.metrics }));
+  const epochs = Math.ceil(step / perEpoch);
+  terminal.say(resultsTable({ [step === 0 ? 'at the start' : `after epoch ${epochs}`]: found.metrics }));
+  const lines = await journal.evaluated(store, { ...found, step, epochs, tracked: trackedAt(run, step) });
+  for (const line of lines) terminal.say(line);
   return found;
+}
+
+/** Batches that the running statistics have seen after `step` updates. */
+function trackedAt({ start, config }: Run, step: number): number {
+  return start.tracked + (step - start.step) * config.TRAIN.ACCUMULATION_STEPS;
 }
 
 function interrupted({ folder, options }: Run, checkpoint: string): Exit {

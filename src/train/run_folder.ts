@@ -15,7 +15,8 @@ export type LogEntry = { readonly kind: string; readonly step: number; readonly 
 
 const LOG = 'log.jsonl';
 const LOCK = 'run.lock';
-const SUPERSEDED = '.superseded';
+/** Ending of files of a run that went back to before them. */
+export const SUPERSEDED = '.superseded';
 
 export function runPath({ OUTPUT, TAG, MODEL }: Config): string {
   return join(OUTPUT, MODEL.NAME, TAG);
@@ -74,6 +75,12 @@ export class RunFolder {
     for (const name of names.slice(names.indexOf(saved) + 1)) {
       if (isInterruption(name)) rmSync(this.file(name));
     }
+  }
+
+  /** Deletes all but the latest `count` checkpoints of whole epochs. */
+  keepLatest(count: number): void {
+    const whole = this.checkpoints().filter((path) => !isInterruption(path));
+    for (const path of whole.slice(count)) rmSync(path);
   }
 
   /** Replaces a file in one step: it is never seen half-written. */

@@ -1,0 +1,43 @@
+// What a run leaves in its folder as it goes: the log, and of each evaluation its metrics and the best model.
+import type { ParameterStore } from '../mtlora/store.ts';
+import { BestModel } from './best.ts';
+import type { Config } from './config.ts';
+import type { LogEntry, RunFolder } from './run_folder.ts';
+import type { Validated } from './validation.ts';
+
+/** An evaluated model, and where the run stands. */
+export type Evaluated = Validated & {
+  readonly step: number;
+  readonly epochs: number;
+  readonly tracked: number;
+};
+
+/** The record of a run from `start.step` on. */
+export class Journal {
+  readonly #folder: RunFolder;
+  readonly #best: BestModel;
+  readonly #versions: Readonly<Record<string, string>>;
+
+  constructor(
+    folder: RunFolder, config: Config, start: { readonly step: number },
+    versions: Readonly<Record<string, string>>,
+  ) {
+    this.#folder = folder;
+    this.#best = new BestModel(folder, config, start.step);
+    this.#versions = versions;
+  }
+
+  log(entry: LogEntry): void {
+    this.#folder.log(entry);
+  }
+
+  /** Records an evaluation of the model that `store` holds now. @returns what to say about it */
+  async evaluated(store: ParameterStore, { metrics, step, epochs, tracked }: Evaluated): Promise<string[]> {
+    this.log({ kind: 'evaluation', step, ...metrics });
+    this.#folder.write('metrics.json', `${JSON.stringify({ step, epochs, ...metrics }, null, 2)}\n`);
+    const best = await this.#best.offer(store, metrics, { step, tracked, versions: this.#versions });
+    if (best === null) return [];
+    this.log({ kind: 'best', ...best.score });
+    return [best.line];
+  }
+}
