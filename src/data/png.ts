@@ -85,15 +85,20 @@ export function writePalettePng(path: string, picture: Picture & { readonly pale
 
 /** `data` is [height, width]. */
 export function writeGrayPng(path: string, picture: Picture): void {
-  writePicture(path, picture, 0);
+  writeFileSync(path, encodePicture(picture, 0));
 }
 
 /** `data` is [height, width, 3]. */
 export function writeRgbPng(path: string, picture: Picture): void {
-  writePicture(path, picture, 2);
+  writeFileSync(path, encodeRgbPng(picture));
 }
 
-function writePicture(path: string, { width, height, data }: Picture, colorType: 0 | 2): void {
+/** The bytes of a PNG file; `data` is [height, width, 3]. */
+export function encodeRgbPng(picture: Picture): Uint8Array {
+  return encodePicture(picture, 2);
+}
+
+function encodePicture({ width, height, data }: Picture, colorType: 0 | 2): Uint8Array {
   const count = width * height * (colorType === 0 ? 1 : 3);
   if (data.length !== count) {
     throw new Error(`write PNG: ${width}x${height} must have ${count} bytes, got ${data.length}`);
@@ -101,5 +106,5 @@ function writePicture(path: string, { width, height, data }: Picture, colorType:
   const png = new PNG({ width, height });
   png.data = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const options = { colorType, inputColorType: colorType, bitDepth: 8, inputHasAlpha: false } as const;
-  writeFileSync(path, PNG.sync.write(png, options));
+  return PNG.sync.write(png, options);
 }

@@ -165,8 +165,9 @@ async function save(run: Run, name: string, position: Position): Promise<void> {
 }
 
 async function validate(run: Run, step: number): Promise<Validated | null> {
-  const { validation, journal, store, terminal, options, signal, perEpoch } = run;
-  const found = await validation.run({ signal, rows: options.rows ?? 0 });
+  const { config, validation, journal, store, terminal, options, signal, perEpoch } = run;
+  const rows = Math.max(options.rows ?? 0, config.EVAL_PICTURES);
+  const found = await validation.run({ signal, rows });
   if (!found) return null;
   const epochs = Math.ceil(step / perEpoch);
   terminal.say(resultsTable({ [step === 0 ? 'at the start' : `after epoch ${epochs}`]: found.metrics }));
