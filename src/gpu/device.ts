@@ -62,7 +62,10 @@ function watch(device: GPUDevice, adapter: AdapterSummary, subgroupSize: number)
   const reported: string[] = [];
   let ended: string | null = null;
   device.addEventListener('uncapturederror', (event) => {
-    reported.push(firstSentence((event as GPUUncapturedErrorEvent).error.message));
+    event.preventDefault();                      // Dawn would print it
+    const { error } = event as GPUUncapturedErrorEvent;
+    const advice = error instanceof GPUOutOfMemoryError ? ': use a smaller batch or image' : '';
+    reported.push(`${firstSentence(error.message)}${advice}`);
   });
   void device.lost.then(({ reason, message }) => {
     ended ??= `the device was lost (${reason}: ${message}): start again from the last checkpoint`;

@@ -59,7 +59,7 @@ export async function profile(
   return { dispatches, rows: rowsOf(dispatches), totalMs: total(dispatches) };
 }
 
-/** The table that `--profile` prints: a line for each of the `most` slowest kernel variants, one for the rest. */
+/** The table that `--profile` prints: a line for each of the `most` slowest variants, one for the rest. */
 export function formatProfile(rows: readonly KernelTime[], most = 30): string {
   const cells = rows.slice(0, most).map((row) => [
     row.variant === row.kernel.split('/')[0] ? row.kernel : `${row.kernel}  ${row.variant}`,

@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest';
+import { evaluate } from '../../src/autograd/run.ts';
+import { lasting, release, write, type Tensor } from '../../src/autograd/tensor.ts';
+import { compile } from '../../src/gpu/executable.ts';
+import { dispatch, keep } from '../../src/gpu/program.ts';
+import { scale } from '../../src/ops/elementwise.ts';
+import { useGpu } from '../support/gpu.ts';
+import { launchAdd, launchFill } from '../support/launches.ts';
+import { mlpStep } from '../support/mlp_step.ts';
+
+const gpu = useGpu();
+
+test('run() replays a program on what its inputs hold by then', async () => {
+  const x = lasting(gpu(), 'x', [5], [1, 2, 3, 4, 5]);
+  const { executable, result } = await compile(gpu(), 'twice', () => {
+    const y = launchAdd(x, x);
+    keep(y);
+    return y;
+  });
+  const run = async (): Promise<number[]> => {
+    executable.run();
+    return [...new Float32Array((await executable.read([result]))[0]!)];
+  };
+  expect(await run()).toEqual([2, 4, 6, 8, 10]);
+  write(gpu(), x, [0, -1, -2, -3, 0.5]);
+  expect(await run()).toEqual([0, -2, -4, -6, 1]);
+  executable.destroy();
+  release(gpu(), x);
+});
+
+test('read() refuses what was not kept, which another tensor may have overwritten', async () => {
+  let between: Tensor;
+  const { executable } = await compile(gpu(), 'sum', () => {
+    between = launchFill(4);
+    keep(launchAdd(between, between));
+  });
+  await expect(executable.read([between!])).rejects
+    .toThrow('sum: "filled [4]" was not kept, so it cannot be read');
+  executable.destroy();
+});
+
+test('compile() leaves out launches that nobody sees, and no others', async () => {
+  const { executable, result } = await compile(gpu(), 'sum', () => {
+    launchAdd(launchFill(8), launchFill(8));                    // nobody reads it
+    const y = launchAdd(launchFill(4, 2), launchFill(4, 3));
+    keep(y);
+    return y;
+  });
+  expect(executable.commands.map(({ dispatch: { path } }) => path)).toEqual([
+    'elementwise/fill', 'elementwise/fill', 'elementwise/add',
+  ]);
+  executable.run();
+  expect([...new Float32Array((await executable.read([result]))[0]!)]).toEqual([5, 5, 5, 5]);
+  executable.destroy();
+});
+
+test('run() reaches every element of a grid beyond 65,535 workgroups', async () => {
+  const floats = 65_537 * 8 * 4 - 3;
+  const [y] = await evaluate(gpu(), () => {
+    const tensor = launchFill(floats, 0);
+    const launch = { threads: Math.ceil(floats / 4), params: { count: floats, value: 7 }, tuning: { WG: 8 } };
+    dispatch('elementwise/fill', { y: tensor }, launch);
+    return [tensor];
+  });
+  expect(y).toHaveLength(floats);
+  expect(y!.findIndex((value) => value !== 7)).toBe(-1);
+});
+
+const LIVE = `
+struct Live {
+  step: u32, seed: u32, lr: f32, correction1: f32, correction2: f32, fresh: u32, pad0: u32, pad1: u32,
+}
+@group(0) @binding(31) var<uniform> live: Live;
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn forward() {
+  y[0] = f32(live.step); y[1] = f32(live.seed); y[2] = live.lr;
+  y[3] = live.correction1; y[4] = live.correction2; y[5] = f32(live.fresh);
+}`;
+
+test('run() gives kernels what changes from step to step, and defaults for what is left out', async () => {
+  const y = lasting(gpu(), 'y', [6]);
+  const { executable } = await compile(gpu(), 'live', () =>
+    dispatch('live/forward', { y }, { workgroups: 1, generated: { key: 'live', code: () => LIVE } }));
+  const read = async (): Promise<number[]> => [...new Float32Array((await executable.read([y]))[0]!)];
+  executable.run({ step: 3, seed: 70_000, lr: 0.5, correction1: 0.25, correction2: 0.125, fresh: false });
+  expect(await read()).toEqual([3, 70_000, 0.5, 0.25, 0.125, 0]);
+  executable.run({ step: 4 });
+  expect(await read()).toEqual([4, 0, 0, 1, 1, 1]);
+  executable.destroy();
+  release(gpu(), y);
+});
+
+test('run() takes less than 5 µs a launch to encode and submit 700 of them', async () => {
+  const x = lasting(gpu(), 'x', [16]);
+  const { executable } = await compile(gpu(), 'encoding', () => {
+    let y = x;
+    for (let i = 0; i < 350; i++) y = scale(launchAdd(y, y), 1 + i / 1000);
+    keep(y);
+  });
+  let bestMs = Infinity;
+  for (let i = 0; i < 300 && bestMs > 0.005 * 700; i++) {
+    const startMs = performance.now();
+    executable.run();
+    bestMs = Math.min(bestMs, performance.now() - startMs);
+    await gpu().idle();
+  }
+  expect(bestMs * 1e3 / 700).toBeLessThan(5);
+  executable.destroy();
+  release(gpu(), x);
+});
+
+test('run() allocates nothing: memory stays as it is over 200 training steps', async () => {
+  const before = gpu().memory.bytes;
+  const step = await mlpStep(gpu());
+  const losses: number[] = [];
+  for (let i = 0; i < 100; i++) losses.push(await step.run(i));     // the driver's and Node's own caches fill
+  const [bytes, rss] = [gpu().memory.bytes, process.memoryUsage.rss()];
+  for (let i = 100; i < 300; i++) losses.push(await step.run(i));
+  expect(gpu().memory.bytes).toBe(bytes);
+  expect((process.memoryUsage.rss() - rss) / 2 ** 20).toBeLessThan(16);
+  expect(losses.at(-1)).toBeLessThan(0.5 * losses[0]!);
+  step.destroy();
+  expect(gpu().memory.bytes).toBe(before);
+});
