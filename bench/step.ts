@@ -1,0 +1,45 @@
+// A whole training step: forward, losses, backward, clip, AdamW. What it costs, where, and how that grows
+// with tasks.
+//
+//   node bench/step.ts [--quick | --all] [--profile] [--first] [--pytorch] [--json FILE]
+//
+//   --profile   share of each kernel and of each part of the model
+//   --first     seconds until the first step is done, with an empty and with a filled shader cache
+//   --pytorch   the same step in eager PyTorch on the CPU beside it (python3 with torch)
+import { compareTasks } from './support/step_tasks.ts';
+import { firstSteps } from './support/first_step.ts';
+import { nameOf, TASKS, type Case } from './support/model.ts';
+import { openBench } from './support/machine.ts';
+import { readOptions } from './support/options.ts';
+import { writeReport, type Report } from './support/report.ts';
+import { profileStep, timeSteps } from './support/step_cases.ts';
+
+const options = readOptions(['profile', 'first', 'pytorch']);
+const { gpu, machine } = await openBench(options.device);
+const report: Report = { machine, peaks: {}, results: [] };
+console.log(`${machine.adapter}, ${machine.cores} cores, commit ${machine.commit}`);
+
+const four = TASKS.slice(0, 4);
+const swin: Case = { size: 'swin-t', img: 224, tasks: four, batch: 1 };
+const cases: Case[] = [
+  { size: 'tiny', img: 64, tasks: four, batch: 2 }, swin, ...options.all ? [{ ...swin, img: 448 }] : [],
+];
+const rounds = options.quick ? 4 : 12;
+
+try {
+  report.results.push(...await timeSteps(gpu, cases, { rounds, pytorch: options.flags.has('pytorch') }));
+  if (options.flags.has('profile')) {
+    report.results.push(...await profileStep(gpu, swin, options.quick ? 2 : 5));
+  }
+  if (!options.quick) {
+    const counts = options.all ? [1, 2, 3, 4, 5, 6] : [1, 4];
+    const growing = counts.map((count) => ({ ...swin, tasks: TASKS.slice(0, count) }));
+    report.results.push(...await compareTasks(gpu, growing, rounds));
+  }
+  if (options.flags.has('first')) {
+    for (const each of cases.slice(0, 2)) report.results.push(...await firstSteps(each, nameOf(each)));
+  }
+  if (options.json) writeReport(options.json, report);
+} finally {
+  gpu.close();
+}

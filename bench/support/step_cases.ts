@@ -1,0 +1,122 @@
+import type { Gpu } from '../../src/gpu/device.ts';
+import { savedByAutograd } from './activations.ts';
+import { cores } from './machine.ts';
+import { measure, timed, type Variant } from './measure.ts';
+import { buildStep, nameOf, type Built, type Case } from './model.ts';
+import { peerVariant } from './peer.ts';
+import { groupBy, profile, siteOf, type Launched } from './profile.ts';
+import { mib, percent, resultOf, short, table, type Result } from './report.ts';
+import { spreadOf, sum } from './stats.ts';
+import { startTorch } from './torch.ts';
+
+/** A compiled step as something to time; `encodeMs` collects how long the host took to submit it. */
+export function stepVariant(gpu: Gpu, name: string, { run }: Built, encodeMs: number[] = []): Variant {
+  return {
+    name,
+    async sample(times) {
+      const each = [];
+      for (let i = 0; i < times; i++) {
+        const sample = await timed(gpu, () => {
+          const start = performance.now();
+          run();
+          encodeMs.push(performance.now() - start);
+        });
+        each.push(sample);
+      }
+      const cpu = each.map(({ cpuMs }) => cpuMs ?? NaN);
+      const cpuMs = sum(cpu) / times;
+      const wallMs = sum(each.map((sample) => sample.wallMs)) / times;
+      return { wallMs, cpuMs: Number.isNaN(cpuMs) ? null : cpuMs };
+    },
+  };
+}
+
+/** Times each case, PyTorch in turns with it where wanted, and tells what it takes besides time. */
+export async function timeSteps(
+  gpu: Gpu, cases: readonly Case[], { rounds, pytorch }: { rounds: number; pytorch: boolean },
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const each of cases) {
+    const before = gpu.memory.bytes;
+    const built = await buildStep(gpu, each);
+    const encodeMs: number[] = [];
+    const torch = pytorch && each.size === 'swin-t' ? await startTorch(each) : [];
+    const variants = [
+      stepVariant(gpu, 'mtlora', built, encodeMs), ...torch.map(({ name, peer }) => peerVariant(name, peer)),
+    ];
+    const timings = await measure(variants, { rounds, sampleMs: 0, limitMs: 240_000 });
+    for (const { peer } of torch) peer.end();
+    const cost = costOf(gpu, each, built, encodeMs, gpu.memory.bytes - before);
+    timings.forEach((timing, i) => {
+      const variant = variants[i]!.name;
+      const more = i === 0 ? cost : torch[i - 1]!.about;
+      results.push(resultOf('step', nameOf(each), variant, timing, { more }));
+    });
+    built.destroy();
+    print(each, results.filter(({ name }) => name === nameOf(each)), cost);
+  }
+  return results;
+}
+
+type Cost = Record<
+  'dispatches' | 'submits' | 'encodeMs' | 'encodeUs' | 'gflop' | 'transientBytes' | 'lastingBytes'
+  | 'autogradBytes', number
+>;
+
+function costOf(
+  gpu: Gpu, each: Case, { spec, step }: Built, encodeMs: readonly number[], bytes: number,
+): Cost {
+  const plans = step.programs.map(({ plan }) => plan);
+  const dispatches = sum(plans.map((plan) => plan.dispatches));
+  const encode = spreadOf(encodeMs).min;
+  const transientBytes = sum(plans.map(({ peakBytes }) => peakBytes));
+  return {
+    dispatches, submits: step.programs.length, encodeMs: encode, encodeUs: 1e3 * encode / dispatches,
+    gflop: sum(plans.map(({ flops }) => flops)) / 1e9, transientBytes, lastingBytes: bytes - transientBytes,
+    autogradBytes: savedByAutograd(spec, each.batch, { maskBytes: gpu.deviceClass === 'software' ? 4 : 1 }),
+  };
+}
+
+function print(each: Case, results: readonly Result[], cost: Cost): void {
+  const [own] = results;
+  console.log(`\n${nameOf(each)}`);
+  const header = ['step', 'ms', 'median', '±', 'CPU ms', 'if idle', 'images/s', 'time'];
+  console.log(table(header, results.map((r) => [
+    r.variant, short(r.minMs), short(r.medianMs), percent(r.spread), r.cpuMs === null ? '–' : short(r.cpuMs),
+    short(idleMs(r)), short(1e3 * each.batch / r.minMs), `${short(r.minMs / own!.minMs)}×`,
+  ])));
+  const plural = cost.submits > 1 ? 's' : '';
+  console.log(`${cost.dispatches} dispatches in ${cost.submits} submit${plural}, encoded in `
+    + `${short(cost.encodeMs)} ms (${short(cost.encodeUs)} µs each), ${short(cost.gflop)} GFLOP`);
+  console.log(`memory: ${mib(cost.transientBytes)} within a step, ${mib(cost.lastingBytes)} beside it; `
+    + `PyTorch's autograd would keep ${mib(cost.autogradBytes)} of activations `
+    + `(ours are ${percent(cost.transientBytes / cost.autogradBytes)})`);
+}
+
+// what a machine with nothing else to do would take at best: all threads busy from start to end
+const idleMs = ({ minMs, cpuMs, more }: Result): number =>
+  cpuMs === null ? minMs : cpuMs / Number(more?.['threads'] ?? cores);
+
+/** Where a step's time goes. */
+export async function profileStep(gpu: Gpu, each: Case, rounds: number): Promise<Result[]> {
+  const built = await buildStep(gpu, each);
+  built.run();
+  const { launches, insideKernels } = await profile(gpu, built.step.programs[0]!, rounds);
+  built.destroy();
+  const unit = gpu.deviceClass === 'software' ? 'CPU ms' : 'ms';
+  console.log(`\n${nameOf(each)}: ${percent(insideKernels)} of the device's time lies inside of kernels`);
+  const results: Result[] = [];
+  for (const [kind, name] of [['kernel', ({ kernel }: Launched) => kernel], ['part', siteOf]] as const) {
+    const groups = groupBy(launches, name);
+    console.log(table([kind, 'share', unit, 'launches'], groups.slice(0, 20).map((group) =>
+      [group.name, percent(group.share), short(group.cost), String(group.count)])));
+    console.log();
+    for (const { name: variant, cost, count, share } of groups) {
+      results.push({
+        bench: `step by ${kind}`, name: nameOf(each), variant, minMs: cost, medianMs: cost, spread: 0,
+        cpuMs: unit === 'ms' ? null : cost, more: { launches: count, share },
+      });
+    }
+  }
+  return results;
+}
