@@ -5,7 +5,7 @@
 //
 // shapes    as in lib/attention · part [runs, heads, AREA, AREA] · dtable [(2 SIDE − 1)², heads]
 // dispatch  partial: a thread per element of part · backward: a thread per element of dtable
-// tuning    as in window_attention
+// tuning    as in window_attention · BY_KEY = 1 where the rows of part's AREA × AREA are keys, not queries
 // numerics  f32; p as in window_attention, from lse and δ that it kept
 // uses      lib/index lib/window lib/attention
 const WG = 64u;                 // tune: 8 16 32 64 128
@@ -13,6 +13,7 @@ alias Item = vec4f;             // tune: vec4f f32
 const WIDTH = 4u;               // tune: 4 1
 const ITEMS = 8u;               // tune: 8
 const SIDE = 7u;                // tune: 7
+const BY_KEY = 0u;              // tune: 0 1
 
 @group(0) @binding(6) var<storage, read_write> part: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dtable: array<f32>;
@@ -60,7 +61,8 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
     for (var y = first_key(down); y < end_key(down); y++) {
       for (var x = first_key(across); x < end_key(across); x++) {
         let query = (y + down + 1u - SIDE) * SIDE + x + across + 1u - SIDE;
-        sum += part[(start + query) * AREA + y * SIDE + x];
+        let key = y * SIDE + x;
+        sum += part[start * AREA + select(query * AREA + key, key * AREA + query, BY_KEY == 1u)];
       }
     }
   }

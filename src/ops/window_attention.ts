@@ -4,6 +4,7 @@ import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import { kernelForm } from './kernel_form.ts';
+import { chooseTile, tileBackward, tileForward } from './window_attention_tile.ts';
 
 export type WindowAttention = {
   readonly heads: number;
@@ -23,19 +24,21 @@ export type WindowAttention = {
  */
 export function windowAttention(qkv: Tensor, biasTable: Tensor, options: WindowAttention): Tensor {
   const job = check(qkv, biasTable, options);
-  const panel = choosePanel(job);
+  const [panel, tile] = [choosePanel(job), chooseTile(job)];
   const { windows, heads, area, runs, plain } = job;
   const table = biasTable;
   const threads = windows * heads * area;
   const [y, lse] = [empty(job.shape, 'attention'), empty([windows, heads, area], 'attention lse')];
   const flops = 4 * threads * area * job.headDim;                          // of q·kᵀ and p·v together
   if (panel) dispatch('window_attention_panel/forward', { qkv, table, y, lse }, { ...panel, flops });
+  else if (tile) tileForward(job, tile, { qkv, table, y, lse }, flops);
   else dispatch('window_attention/forward', { qkv, table, y, lse }, { ...plain, threads, flops });
 
   return record('windowAttention', [qkv, biasTable], y, (dy) => {
     const dqkv = empty(qkv.shape, 'dqkv');
-    const part = empty([runs, heads, area, area], 'dtable parts');
     const known = { qkv, table, lse, dy };
+    if (tile) return [dqkv, tileBackward(job, tile, { ...known, y, dqkv }, flops)];
+    const part = empty([runs, heads, area, area], 'dtable parts');
     if (panel) {
       const launch = { ...panel, flops: 2.5 * flops };
       dispatch('window_attention_panel/backward', { ...known, dqkv, part }, launch);
@@ -60,7 +63,7 @@ export function windowAttention(qkv: Tensor, biasTable: Tensor, options: WindowA
 const MAX_RUNS = 16;
 const MAX_PANEL_SIDE = 12;
 
-type Job = {
+export type Job = {
   readonly shape: readonly number[];
   readonly windows: number; readonly heads: number; readonly headDim: number;
   readonly side: number; readonly area: number; readonly runs: number;

@@ -31,8 +31,16 @@ const PANEL: AttentionCase[] = [
   { batch: 1, height: 14, width: 7, heads: 3, headDim: 32, windowSize: 7, shift: 0 },
   { batch: 2, height: 14, width: 21, heads: 2, headDim: 32, windowSize: 7, shift: 3 },
 ];
+// head dims of single floats and of vectors; windows of one tile and of several, alone and in runs
+const TILE: AttentionCase[] = [
+  { batch: 2, height: 2, width: 6, heads: 3, headDim: 5, windowSize: 2, shift: 1 },
+  { batch: 1, height: 24, width: 12, heads: 1, headDim: 8, windowSize: 12, shift: 6 },
+  { batch: 1, height: 3, width: 3, heads: 2, headDim: 64, windowSize: 3, shift: 0 },
+  { batch: 2, height: 14, width: 21, heads: 2, headDim: 32, windowSize: 7, shift: 3 },
+  { batch: 600, height: 2, width: 4, heads: 2, headDim: 4, windowSize: 2, shift: 1 },
+];
 
-for (const [form, cases] of [['plain', PLAIN], ['panel', PANEL]] as const) {
+for (const [form, cases] of [['plain', PLAIN], ['panel', PANEL], ['tile', TILE]] as const) {
   for (const of of cases) {
     const { batch, height, width, heads, headDim, windowSize, shift } = of;
     const map = `[${batch}, ${height}, ${width}]`;
@@ -40,7 +48,9 @@ for (const [form, cases] of [['plain', PLAIN], ['panel', PANEL]] as const) {
     test(`windowAttention() agrees with its definition in ${form} form at ${sizes}`, (context) => {
       context.skip(form === 'panel' && kernelForm(gpu()) !== 'panel', 'this device has no panel form');
       const op = (...[qkv, table]: Tensor[]) => withKernelForm(form, () => windowAttention(qkv!, table!, of));
-      return gradcheck(gpu(), op, attentionDefinition(of), shapesOf(of));
+      return gradcheck(gpu(), op, attentionDefinition(of), shapesOf(of), {
+        around: (body) => withKernelForm(form, body),
+      });
     });
   }
 }
