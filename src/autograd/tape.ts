@@ -75,6 +75,29 @@ export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[
   return outputs;
 }
 
+const recipes = new WeakMap<Tensor, () => Tensor>();
+
+/**
+ * Marks an op's output as cheaper to compute again than to keep until backward: `again` appends the kernels that do.
+ *
+ * @returns `y`
+ */
+export function recomputable(y: Tensor, again: () => Tensor): Tensor {
+  recipes.set(y, again);
+  return y;
+}
+
+/** What backward reads of an op's input: the tensor itself, or one computed again, where that is how it is kept. */
+export function recall(x: Tensor): Tensor {
+  const again = recipes.get(x);
+  return again ? withoutGrad(again) : x;
+}
+
+/** As `recomputable`, for another view of `x`: only where `x` is. */
+export function recomputableAs(y: Tensor, x: Tensor, view: (x: Tensor) => Tensor): Tensor {
+  return recipes.has(x) ? recomputable(y, () => view(recall(x))) : y;
+}
+
 function push(op: string, outputs: readonly Tensor[], play: Entry['play']): void {
   const program = tracing(op);
   tapeOf(program).push({ scopes: [...program.scopes], outputs, play });

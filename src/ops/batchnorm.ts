@@ -1,5 +1,5 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
-import { record } from '../autograd/tape.ts';
+import { recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { itemsFor } from './vectorise.ts';
@@ -52,7 +52,7 @@ function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: B
   const items = sizes.groups * sizes.channels;
   const parts = (): Tensor => empty([2, sizes.groups, sizes.runs, depth], `${op} parts`);
   const ofStats = { params: { ...sizes, momentum }, tuning };
-  const [y, stats] = [empty(x.shape, op), empty([2, ...shape], `${op} stats`)];
+  const stats = empty([2, ...shape], `${op} stats`);
   if (training) {
     const found = parts();
     dispatch('batchnorm_stats/part', { x, parts: found }, { ...ofStats, threads: items * sizes.runs });
@@ -65,9 +65,12 @@ function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: B
   }
   const params = { ...sizes, eps, relu: Number(op === 'batchnormRelu'), training: Number(training) };
   const launch = { params, tuning, threads: items * sizes.runs };
-  dispatch('batchnorm/forward', { x, w, b, stats, y }, launch);
-
-  return record(op, [x, w, b], y, (dy) => {
+  const transform = (): Tensor => {
+    const y = empty(x.shape, op);
+    dispatch('batchnorm/forward', { x, w, b, stats, y }, launch);
+    return y;
+  };
+  const output = record(op, [x, w, b], transform(), (dy) => {
     const affine = w.requiresGrad || b.requiresGrad;
     const [dw, db] = [empty(w.shape, 'dw'), empty(b.shape, 'db')];
     if (affine || training) {
@@ -79,6 +82,7 @@ function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: B
     if (dx) dispatch('batchnorm/backward_x', { x, w, b, stats, dy, dw, db, dx }, launch);
     return affine ? [dx, dw, db] : [dx, null, null];
   });
+  return recomputable(output, transform);
 }
 
 // a run is long enough to pay for its thread, and runs are few enough to be merged by one

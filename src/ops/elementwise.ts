@@ -1,6 +1,6 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
-import { record } from '../autograd/tape.ts';
+import { recomputable, recomputableAs, record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 
 type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
@@ -35,7 +35,8 @@ export function scale(x: Tensor, factor: number): Tensor {
 
 /** The exact GELU, x · Φ(x), of any shape. */
 export function gelu(x: Tensor): Tensor {
-  return record('gelu', [x], each('gelu', { a: x }), (dy) => [each('gelu_backward', { a: x, b: dy })]);
+  const again = (): Tensor => each('gelu', { a: x });
+  return recomputable(record('gelu', [x], again(), (dy) => [each('gelu_backward', { a: x, b: dy })]), again);
 }
 
 /** max(x, 0), of any shape; its derivative at 0 is 0. */
@@ -45,7 +46,8 @@ export function relu(x: Tensor): Tensor {
 
 /** The same elements under another shape; copies nothing. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  return record('reshape', [x], viewAs(x, shape), (dy) => [viewAs(dy, x.shape)]);
+  const y = record('reshape', [x], viewAs(x, shape), (dy) => [viewAs(dy, x.shape)]);
+  return recomputableAs(y, x, (same) => viewAs(same, shape));
 }
 
 /** Copies x over a tensor of as many elements, outside of the tape. */

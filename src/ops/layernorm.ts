@@ -1,5 +1,5 @@
 import { expectShape, size } from '../autograd/shape.ts';
-import { record } from '../autograd/tape.ts';
+import { recall, recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import { kernelForm } from './kernel_form.ts';
@@ -19,20 +19,24 @@ export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}):
   expectShape('layernorm', 'b', b.shape, [channels]);
 
   const { file, tuning, workgroups, params } = choose(rows, channels, eps);
-  const [y, stats] = [empty(x.shape, 'layernorm'), empty([rows, 2], 'layernorm stats')];
-  dispatch(`${file}/forward`, { x, w, b, y, stats }, { params, tuning, workgroups });
-
-  return record('layernorm', [x, w, b], y, (dy) => {
+  const stats = empty([rows, 2], 'layernorm stats');
+  const normalise = (from: Tensor, into: Tensor): Tensor => {
+    const y = empty(x.shape, 'layernorm');
+    dispatch(`${file}/forward`, { x: from, w, b, y, stats: into }, { params, tuning, workgroups });
+    return y;
+  };
+  const output = record('layernorm', [x, w, b], normalise(x, stats), (dy) => {
+    const kept = recall(x);
     const affine = w.requiresGrad || b.requiresGrad;
     const dx = empty(x.shape, 'dx');
     const part_w = empty([params.runs, channels], 'dw parts');
     const part_b = empty([params.runs, channels], 'db parts');
     if (file === 'layernorm_panel') {
-      const buffers = { x, w, stats, dy, dx, part_w, part_b };
+      const buffers = { x: kept, w, stats, dy, dx, part_w, part_b };
       dispatch('layernorm_panel/backward', buffers, { params, tuning, workgroups });
     } else {
       const launch = { params, tuning };
-      const known = { x, stats, dy };
+      const known = { x: kept, stats, dy };
       if (x.requiresGrad) dispatch('layernorm/backward_x', { ...known, w, dx }, { ...launch, workgroups });
       const threads = params.runs * params.items;
       if (affine) dispatch('layernorm/partial_affine', { ...known, part_w, part_b }, { ...launch, threads });
@@ -43,6 +47,7 @@ export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}):
     dispatch('layernorm/backward_affine', { part_w, part_b, dw, db }, launch);
     return [x.requiresGrad ? dx : null, dw, db];
   });
+  return recomputable(output, () => normalise(recall(x), empty(stats.shape, 'layernorm stats again')));
 }
 
 // the gradients of w and b are sums over runs of rows: enough of them to fill a device, few to add up

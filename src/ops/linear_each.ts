@@ -1,5 +1,5 @@
 import { expectShape, size } from '../autograd/shape.ts';
-import { recordMany } from '../autograd/tape.ts';
+import { recall, recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { columnSums, gemm, type Matrix } from './matmul.ts';
@@ -31,17 +31,20 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
   });
 
   return recordMany('linearEach', [x, ...ws, ...bs], ys, (dys) => {
+    const kept = recall(x);                                // used up before dx is made: the two never live at once
+    const gradients = dys.map((dy, t) => {
+      const [w, b, n] = [ws[t]!, bs[t]!, ws[t]!.shape[0]!];
+      const dw = dy && w.requiresGrad ? empty(w.shape, 'dw') : null;
+      const left = { tensor: dy!, row: 1, col: n };
+      if (dw) gemm({ a: left, b: block(kept, t), y: { tensor: dw, row: k }, m: n, n: k, k: m });
+      return { dw, db: dy && b.requiresGrad ? columnSums(dy, 1, m, n, b.shape) : null };
+    });
     const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
     if (dx && dys.includes(null)) clear(dx);
-    const gradients = dys.map((dy, t) => {
-      if (!dy) return { dw: null, db: null };
-      const [w, b, n] = [ws[t]!, bs[t]!, ws[t]!.shape[0]!];
-      const right = { tensor: w, row: k, col: 1 };
-      if (dx) gemm({ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n });
-      const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
-      const left = { tensor: dy, row: 1, col: n };
-      if (dw) gemm({ a: left, b: block(x, t), y: { tensor: dw, row: k }, m: n, n: k, k: m });
-      return { dw, db: b.requiresGrad ? columnSums(dy, 1, m, n, b.shape) : null };
+    dys.forEach((dy, t) => {
+      const n = ws[t]!.shape[0]!;
+      const right = { tensor: ws[t]!, row: k, col: 1 };
+      if (dx && dy) gemm({ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n });
     });
     return [dx, ...gradients.map(({ dw }) => dw), ...gradients.map(({ db }) => db)];
   });

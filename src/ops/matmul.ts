@@ -1,6 +1,6 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { record } from '../autograd/tape.ts';
+import { recall, record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { kernelForm } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
@@ -103,7 +103,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor | null): Tensor {
   gemm({ ...forms(m, n, k).forward(x, w, y), batch, bias: b, biasBatch: batched ? n : 0 });
   return record('linear', b ? [x, w, b] : [x, w], y, (dy) => [
     x.requiresGrad ? inputGradient(dy, w, x, { m, n, k, batch }) : null,
-    w.requiresGrad ? weightGradient(dy, x, w, { m, n, k, batch }) : null,
+    w.requiresGrad ? weightGradient(dy, recall(x), w, { m, n, k, batch }) : null,
     ...(b ? [b.requiresGrad ? biasGradient(dy, b, m, n) : null] : []),
   ]);
 }

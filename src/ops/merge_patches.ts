@@ -1,5 +1,5 @@
 import { size } from '../autograd/shape.ts';
-import { record } from '../autograd/tape.ts';
+import { recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 
@@ -15,16 +15,20 @@ export function mergePatches(x: Tensor): Tensor {
     throw new Error(`mergePatches: H and W must be even, got [${height}, ${width}]`);
   }
   const [down, across] = [height / 2, width / 2];
-  const y = empty([...x.shape.slice(0, -3), down, across, 4 * channels], 'merged patches');
   const [items, Item] = channels % 4 === 0 ? [channels / 4, 'vec4f'] : [channels, 'f32'];
   const images = size(x.shape.slice(0, -3));
   const launch = {
     params: { images, down, across, items }, tuning: { Item }, threads: images * down * across * 4 * items,
   };
-  dispatch('merge_patches/forward', { x, y }, launch);
-  return record('mergePatches', [x], y, (dy) => {
+  const gather = (): Tensor => {
+    const y = empty([...x.shape.slice(0, -3), down, across, 4 * channels], 'merged patches');
+    dispatch('merge_patches/forward', { x, y }, launch);
+    return y;
+  };
+  const output = record('mergePatches', [x], gather(), (dy) => {
     const dx = empty(x.shape, 'dx');
     dispatch('merge_patches/backward', { dy, dx }, launch);
     return [dx];
   });
+  return recomputable(output, gather);
 }

@@ -1,6 +1,6 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { constantTable, empty, type Tensor } from '../autograd/tensor.ts';
-import { record } from '../autograd/tape.ts';
+import { recall, record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import type { KeepBits } from './dropout.ts';
 import { kernelForm } from './kernel_form.ts';
@@ -63,11 +63,12 @@ export function mtloraLinear(
     const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx') : null;
     if (dx) inputGradient(job, total, w, dp, a, dx);
     if (dx && dp && ownInputs) ownInputGradients(job, dp, a, dx);
+    const kept = w.requiresGrad || (a.requiresGrad && dp) ? recall(x) : x;
     const dw = w.requiresGrad ? empty(w.shape, 'mtlora dw') : null;
-    if (dw) gemm(forms(m, n, k).weight(total, x, dw));
+    if (dw) gemm(forms(m, n, k).weight(total, kept, dw));
     return [
       dx, dw,
-      a.requiresGrad && dp ? downGradient(job, x, dp) : null,
+      a.requiresGrad && dp ? downGradient(job, kept, dp) : null,
       bt.requiresGrad && rank > 0 ? upGradient(job, dy, total, p) : null,
       ...(bias ? [bias.requiresGrad ? biasGradient(total, bias, m, n) : null] : []),
     ];
