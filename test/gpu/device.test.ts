@@ -52,7 +52,7 @@ test('openGpu() says what to install where there is no adapter', () => {
     cwd: ROOT, env, encoding: 'utf8', timeout: 60_000,
   });
   expect(child.status).toBe(3);
-  expect(child.stdout).toMatch(/^GpuError: no WebGPU adapter found.*: install a Vulkan driver.*npm run setup/);
+  expect(child.stdout).toMatch(/^GpuError: no WebGPU adapter found.*: install a Vulkan.*npm run setup/);
   expect(child.stdout.trim().split('\n')).toHaveLength(1);
 });
 
