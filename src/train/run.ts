@@ -92,7 +92,8 @@ async function openRun(
 ): Promise<Run> {
   const { say } = terminal;
   const samples = listSamples(datasetSpec(config, 'train')).length;
-  const perEpoch = stepsPerEpoch(config, countBatches(samples, config.DATA.BATCH_SIZE, true));
+  const validationSamples = listSamples(datasetSpec(config, 'val')).length;
+  const perEpoch = updatesPerEpoch(config, samples);
   const folder = cleanup.adopt(new RunFolder(options.folder), (open) => open.close());
   const context = { spec: modelSpec(config), samples, stepsPerEpoch: perEpoch };
   const resume = await startingPoint(folder, config, options, context, say);
@@ -106,8 +107,8 @@ async function openRun(
   const loader = cleanup.adopt(openSplit(config, 'train', {
     epoch: Math.floor(start.step / perEpoch), batch: start.step % perEpoch * config.TRAIN.ACCUMULATION_STEPS,
   }), (open) => open.close());
-  say(`data       ${samples} training images: ${perEpoch} updates of ${config.DATA.BATCH_SIZE} an epoch, `
-    + `${config.TRAIN.EPOCHS} epochs`);
+  say(`data       ${samples} training and ${validationSamples} validation images: `
+    + `${config.TRAIN.EPOCHS} epochs of ${perEpoch} updates`);
 
   const trainStep = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
   for (const { label, plan } of trainStep.programs) {
@@ -124,6 +125,15 @@ async function openRun(
   const signal = terminal.interruption();
   const made = { folder, journal, gpu, store, loader, start, perEpoch, trainStep, validation };
   return { config, options, terminal, signal, ...made };
+}
+
+function updatesPerEpoch(config: Config, samples: number): number {
+  const { DATA: { BATCH_SIZE }, TRAIN: { ACCUMULATION_STEPS } } = config;
+  const updates = stepsPerEpoch(config, countBatches(samples, BATCH_SIZE, true));
+  if (updates > 0) return updates;
+  const times = ACCUMULATION_STEPS > 1 ? ` times TRAIN.ACCUMULATION_STEPS (${ACCUMULATION_STEPS})` : '';
+  throw new Error(`DATA.BATCH_SIZE${times}: must be at most the ${samples} images of the training split, `
+    + `got ${BATCH_SIZE}`);
 }
 
 /** The checkpoint to go on from: the folder's furthest that is whole, or the one that was named. */
