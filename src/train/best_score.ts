@@ -38,8 +38,8 @@ export function scoreOf({ name }: Criterion, metrics: Metrics): number {
   return metrics.scores[task]![score]!;
 }
 
-/** Whether `value` is better than what was best so far; a score that is not a number never is. */
+/** Whether `value` is better than what was best so far; one that is not finite never is. */
 export function isBetter({ higherIsBetter }: Criterion, value: number, best: number | null): boolean {
-  if (Number.isNaN(value)) return false;
+  if (!Number.isFinite(value)) return false;
   return best === null || (higherIsBetter ? value > best : value < best);
 }

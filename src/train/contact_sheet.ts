@@ -64,17 +64,36 @@ function cellPicture({ task, kind }: Column, row: SheetRow): Picture | null {
   return mapPicture(task, map, row.size, task === 'depth' ? depthRange(measured ?? map) : null);
 }
 
+/** How a sample of side `size` is scaled, and the side that it then has. */
+function cellOf(size: number): { grow: number; shrink: number; cell: number } {
+  const grow = Math.max(1, Math.round(CELL_TARGET / size));
+  const shrink = Math.max(1, Math.round(size / CELL_TARGET));
+  return { grow, shrink, cell: Math.floor(size / shrink) * grow };
+}
+
+/** One column of the sheet by itself: the pictures, or a task's labels or predictions, below one another. */
+export function sheetColumn(
+  rows: readonly SheetRow[],
+  task: DataTask | null,
+  kind: 'image' | 'label' | 'model',
+): Picture {
+  const { grow, shrink, cell } = cellOf(rows[0]!.size);
+  const height = rows.length * (cell + GAP) - GAP;
+  const column: Picture = { width: cell, height, data: new Uint8Array(3 * cell * height).fill(255) };
+  rows.forEach((row, index) => {
+    const picture = cellPicture({ task, kind, x: 0 }, row);
+    if (picture) paste(column, resized(picture, grow, shrink), 0, index * (cell + GAP));
+  });
+  return column;
+}
+
 /** One picture of all rows, with a caption over each column. */
 export function contactSheet(rows: readonly SheetRow[]): Picture {
   const size = rows[0]?.size;
   if (size === undefined) throw new Error('contactSheet: rows must hold a sample, got none');
   const other = rows.find((row) => row.size !== size);
   if (other) throw new Error(`contactSheet: all samples must have the side ${size}, got ${other.size}`);
-  const [grow, shrink] = [
-    Math.max(1, Math.round(CELL_TARGET / size)),
-    Math.max(1, Math.round(size / CELL_TARGET)),
-  ];
-  const cell = Math.floor(size / shrink) * grow;
+  const { grow, shrink, cell } = cellOf(size);
   const { columns, width } = layOut(rows, cell);
   const top = MARGIN + 2 * LINE;
   const height = top + rows.length * (cell + GAP) - GAP + MARGIN;

@@ -3,6 +3,8 @@ import type { ParameterStore } from '../mtlora/store.ts';
 import { BestModel } from './best.ts';
 import { boardEntry, boardPictures } from './board.ts';
 import type { Config } from './config.ts';
+import { writeGallery } from './gallery.ts';
+import { writeReport } from './report/report.ts';
 import type { LogEntry, RunFolder } from './run_folder.ts';
 import { EventFile } from './tensorboard.ts';
 import type { Validated } from './validation.ts';
@@ -18,6 +20,7 @@ export type Evaluated = Validated & {
 export class Journal {
   readonly #folder: RunFolder;
   readonly #best: BestModel;
+  readonly #pictures: number;
   readonly #board: EventFile | null;
   readonly #versions: Readonly<Record<string, string>>;
 
@@ -28,6 +31,7 @@ export class Journal {
     this.#folder = folder;
     this.#best = new BestModel(folder, config, start.step);
     this.#board = config.TENSORBOARD ? new EventFile(folder.path, start.step) : null;
+    this.#pictures = config.EVAL_PICTURES;
     this.#versions = versions;
   }
 
@@ -41,10 +45,16 @@ export class Journal {
     const { metrics, rows, step, epochs, tracked } = evaluated;
     this.log({ kind: 'evaluation', step, ...metrics });
     if (this.#board) boardPictures(this.#board, step, rows);
+    writeGallery(this.#folder.path, rows.slice(0, this.#pictures), step);
     this.#folder.write('metrics.json', `${JSON.stringify({ step, epochs, ...metrics }, null, 2)}\n`);
     const best = await this.#best.offer(store, metrics, { step, tracked, versions: this.#versions });
     if (best === null) return [];
     this.log({ kind: 'best', ...best.score });
     return [best.line];
+  }
+
+  /** Writes the run's report, as far as it got. @returns what to say about it */
+  report(): string {
+    return `report     ${writeReport(this.#folder.path)}`;
   }
 }

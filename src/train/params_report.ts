@@ -95,7 +95,7 @@ function giga(macs: number): string {
   return (macs / 1e9).toFixed(3);
 }
 
-function macRows({ macs }: ParamsReport): string[][] {
+export function macRows({ macs }: ParamsReport): string[][] {
   return [
     ['GMAC per image', 'forward'],
     ['patch embedding', giga(macs.patchEmbed)],
@@ -112,20 +112,26 @@ function macRows({ macs }: ParamsReport): string[][] {
   ];
 }
 
+export function partRows({ parts, total, trainable, tensors }: ParamsReport): string[][] {
+  return [
+    ['parameters', 'all', 'trainable', 'tensors'],
+    ...parts.map((part) =>
+      [part.name, grouped(part.parameters), grouped(part.trainable), String(part.tensors)]),
+    ['total', grouped(total), grouped(trainable), String(tensors)],
+  ];
+}
+
+export function taskRows({ tasks }: ParamsReport): string[][] {
+  return [
+    ['task', 'low-rank', 'downsampler', 'head'],
+    ...tasks.map(({ task, lora, downsampler, head }) =>
+      [task, grouped(lora), grouped(downsampler), grouped(head)]),
+  ];
+}
+
 /** Tables for the terminal. */
 export function formatParams(report: ParamsReport): string {
   const share = (100 * report.trainable / report.total).toFixed(2);
-  const parts = [
-    ['parameters', 'all', 'trainable', 'tensors'],
-    ...report.parts.map(({ name, parameters, trainable, tensors }) =>
-      [name, grouped(parameters), grouped(trainable), String(tensors)]),
-    ['total', grouped(report.total), grouped(report.trainable), String(report.tensors)],
-  ];
-  const tasks = [
-    ['task', 'low-rank', 'downsampler', 'head'],
-    ...report.tasks.map(({ task, lora, downsampler, head }) =>
-      [task, grouped(lora), grouped(downsampler), grouped(head)]),
-  ];
   const { parameters, tensors } = report.neverUpdated;
   const never = tensors.length === 0 ? [] : [
     `never updated (no loss depends on them): ${grouped(parameters)} in ${tensors.length} tensors, `
@@ -134,6 +140,7 @@ export function formatParams(report: ParamsReport): string {
   return [
     `trainable ${grouped(report.trainable)} of ${grouped(report.total)} (${share} %)`,
     `low-rank ${grouped(report.lora)}  decoder ${grouped(report.decoder)}  other ${grouped(report.extra)}`,
-    '', table(parts), '', table(tasks), ...never.length > 0 ? ['', ...never] : [], '', table(macRows(report)),
+    '', table(partRows(report)), '', table(taskRows(report)), ...never.length > 0 ? ['', ...never] : [],
+    '', table(macRows(report)),
   ].join('\n');
 }

@@ -20,18 +20,26 @@ export function metricsOf({ images, loss, scores }: Evaluation, baselines: Basel
   return { images, loss, scores, delta_m: baselines && deltaM(scores, baselines) };
 }
 
-const TITLES: Readonly<Record<Task, string>> = {
+export const TITLES: Readonly<Record<Task, string>> = {
   semseg: 'semantic segmentation', human_parts: 'human parts', sal: 'saliency', normals: 'surface normals',
   edge: 'edges', depth: 'depth',
 };
 
-/** Name and text of a task's main score; mIoU is told in per cent, as everywhere. */
-function mainScore(task: Task, { scores }: Metrics): { name: string; text: string; better: string } {
+export type MainScore = {
+  readonly name: string;
+  readonly value: number;
+  readonly text: string;
+  readonly better: 'higher' | 'lower';
+};
+
+/** A task's main score; mIoU is told in per cent, as everywhere. */
+export function mainScore(task: Task, { scores }: Metrics): MainScore {
   const found = scores[task]!;
   const { key, higherIsBetter } = TASK_SCORES[task];
   const shown = key in found ? key : Object.keys(found)[0]!;
   const better = higherIsBetter && key in found ? 'higher' : 'lower';
-  return { name: shown, text: formatScore(task, shown, found[shown]!), better };
+  const value = found[shown]!;
+  return { name: shown, value, text: formatScore(task, shown, value), better };
 }
 
 function formatScore(task: Task, name: string, value: number): string {
@@ -39,7 +47,8 @@ function formatScore(task: Task, name: string, value: number): string {
   return task === 'normals' ? `${value.toFixed(2)}°` : value.toFixed(4);
 }
 
-function signed(percent: number | null): string {
+/** Δm as it is told. */
+export function signed(percent: number | null): string {
   return percent === null ? '' : `${percent >= 0 ? '+' : ''}${percent.toFixed(2)} %`;
 }
 

@@ -78,13 +78,17 @@ export async function runTraining(
         if (!terminal.interactive || summary.step % perEpoch === 0) terminal.say(line(false));
       },
     });
+    if (ending.done) last ??= await validate(run, start.step);
+    terminal.status(null);
+    terminal.say(journal.report());
     if (!ending.done) throw interrupted(run, ending.checkpoint);
+    if (!last) throw new Exit(130, 'Interrupted: all is trained and saved, the evaluation is not complete');
+    return last;
   } catch (error) {
     throw error instanceof DivergedError ? diverged(run, error) : error;
   } finally {
     terminal.status(null);
   }
-  return (last ?? await validate(run, start.step))!;
 }
 
 async function openRun(
@@ -120,7 +124,8 @@ async function openRun(
   folder.rewind(start.step, resume?.path ?? null);
   const time = new Date().toISOString();
   const journal = new Journal(folder, config, start, versions(gpu));
-  journal.log({ kind: 'start', step: start.step, time, args: terminal.args, ...versions(gpu) });
+  const begun = { time, steps_per_epoch: perEpoch, args: terminal.args, ...versions(gpu) };
+  journal.log({ kind: 'start', step: start.step, ...begun });
   const validation = openValidation(gpu, store, config, terminal);
   const signal = terminal.interruption();
   const made = { folder, journal, gpu, store, loader, start, perEpoch, trainStep, validation };
