@@ -1,11 +1,12 @@
-// mtlora_linear: the adapted linear layer, one shared base product and every low-rank update in one pass over a tile.
+// mtlora_linear: the adapted linear layer, its base product and every low-rank update in one pass over a tile.
 //
-//   forward      base = x Wᵀ + b        y[g] = base + Σ_{j in branch g} p[·, j] · bt[j, ·]     (+ branch 0's sum for g > 0
-//                                                                                             where tasks include it)
+//   forward      base = x Wᵀ + b        y[g] = base + Σ_{j in branch g} p[·, j] · bt[j, ·]
+//                (+ branch 0's sum for g > 0 where tasks include the shared update)
 //   sum_streams  total = Σ_g dy[g]      vec4 by vec4; sum_streams_single where M·N is no multiple of 4
 //
-// shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side by side ·
-//           bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0 is the shared one
+// shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side by
+//           side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0 is
+//           the shared one
 // dispatch  forward: a thread per TILE × TILE outputs of all streams · sum_streams: a thread per vec4 or value
 // tuning    WG = threads in a workgroup; TILE = rows and columns of a thread
 // numerics  f32; base is added last to each branch's sum
@@ -28,7 +29,8 @@ struct Params { m: u32, n: u32, k: u32, streams: u32, rank: u32, has_bias: u32, 
 @group(0) @binding(11) var<storage, read_write> total_single: array<f32>;
 
 @compute @workgroup_size(WG)
-fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+           @builtin(local_invocation_index) lane: u32) {
   let tiles_n = (params.n + TILE - 1u) / TILE;
   let item = flat_group(wg, grid) * WG + lane;
   let m0 = item / tiles_n * TILE;
@@ -38,7 +40,9 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   for (var k = 0u; k < params.k; k++) {
     for (var i = 0u; i < TILE; i++) {
       let left = x[min(m0 + i, params.m - 1u) * params.k + k];
-      for (var j = 0u; j < TILE; j++) { base[i * TILE + j] += left * w[min(n0 + j, params.n - 1u) * params.k + k]; }
+      for (var j = 0u; j < TILE; j++) {
+        base[i * TILE + j] += left * w[min(n0 + j, params.n - 1u) * params.k + k];
+      }
     }
   }
   for (var i = 0u; i < TILE; i++) {
@@ -59,7 +63,9 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
 
 fn branch(g: u32, row: u32, column: u32) -> f32 {
   var sum = 0.0;
-  for (var j = offsets[g]; j < offsets[g + 1u]; j++) { sum += p[row * params.rank + j] * bt[j * params.n + column]; }
+  for (var j = offsets[g]; j < offsets[g + 1u]; j++) {
+    sum += p[row * params.rank + j] * bt[j * params.n + column];
+  }
   return sum;
 }
 
