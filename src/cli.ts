@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { Exit, type Register, type Terminal } from './train/commands/command.ts';
+import { register as compare } from './train/commands/compare.ts';
 import { register as demo } from './train/commands/demo.ts';
 import { register as devices } from './train/commands/devices.ts';
 import { register as exportModel } from './train/commands/export.ts';
@@ -14,7 +15,7 @@ import { register as verify } from './train/commands/verify.ts';
 import { PACKAGE_VERSION } from './train/versions.ts';
 
 const COMMANDS: readonly Register[] = [
-  train, demo, synth, params, report, devices, exportModel, merge, verify,
+  train, demo, synth, params, report, compare, devices, exportModel, merge, verify,
 ];
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;

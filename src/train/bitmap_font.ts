@@ -19,6 +19,11 @@ const [GLYPH_WIDTH, GLYPH_HEIGHT] = [5, 7];
 /** Columns from one letter to the next. */
 const ADVANCE = GLYPH_WIDTH + 1;
 
+/** Whether `drawText` can draw a letter, in capitals. */
+export function hasGlyph(letter: string): boolean {
+  return letter.toUpperCase() in GLYPHS;
+}
+
 /** Pixels that a text takes at `scale` pixels a dot. */
 export function textSize(text: string, scale: number): { width: number; height: number } {
   return { width: (text.length * ADVANCE - 1) * scale, height: GLYPH_HEIGHT * scale };

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import type { Task } from '../mtlora/spec.ts';
 import type { Config } from './config.ts';
 import type { Evaluation } from './evaluate.ts';
-import { deltaM, PAPER_BASELINES, TASK_SCORES } from './metrics/index.ts';
+import { deltaM, PAPER_BASELINES, TASK_SCORES, type Scores } from './metrics/index.ts';
 
 type Baselines = Readonly<Partial<Record<Task, number>>>;
 
@@ -33,8 +33,7 @@ export type MainScore = {
 };
 
 /** A task's main score; mIoU is told in per cent, as everywhere. */
-export function mainScore(task: Task, { scores }: Metrics): MainScore {
-  const found = scores[task]!;
+export function mainScore(task: Task, found: Scores): MainScore {
   const { key, higherIsBetter } = TASK_SCORES[task];
   const shown = key in found ? key : Object.keys(found)[0]!;
   const better = higherIsBetter && key in found ? 'higher' : 'lower';
@@ -61,7 +60,7 @@ export function resultsTable(columns: Readonly<Record<string, Metrics>>): string
     colAligns: ['left', 'left', ...all.map(() => 'right' as const), 'left'],
   });
   for (const task of Object.keys(all[0]!.scores) as Task[]) {
-    const cells = all.map((metrics) => mainScore(task, metrics));
+    const cells = all.map((metrics) => mainScore(task, metrics.scores[task]!));
     const { name, better } = cells[0]!;
     table.push([TITLES[task], name, ...cells.map(({ text }) => text), better]);
   }

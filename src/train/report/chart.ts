@@ -70,7 +70,8 @@ function gridX(xs: readonly [number, number], x: Scale): string {
     `<text x="${round(x(tick))}" y="${HEIGHT - 8}" text-anchor="middle">${shortNumber(tick)}</text>`).join('');
 }
 
-function extent(values: readonly number[]): [number, number] {
+/** The lowest and the highest of some values, apart even where all are one. */
+export function extent(values: readonly number[]): [number, number] {
   const low = values.reduce((a, b) => Math.min(a, b), Infinity);
   const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (low < high) return [low, high];
@@ -78,7 +79,8 @@ function extent(values: readonly number[]): [number, number] {
   return [low - room, high + room];
 }
 
-function padded([low, high]: readonly [number, number]): [number, number] {
+/** A range with room at both ends. */
+export function padded([low, high]: readonly [number, number]): [number, number] {
   const room = 0.05 * (high - low);
   return [low - room, high + room];
 }

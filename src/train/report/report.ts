@@ -71,7 +71,7 @@ function results(run: RunRecord): string {
   const titles = columns.map((found) =>
     epochText(run, found.step) + (found === best && columns.length > 1 ? ' (best)' : ''));
   const rows = TASKS.map((task) => {
-    const scores = columns.map((found) => mainScore(task, found));
+    const scores = columns.map((found) => mainScore(task, found.scores[task]!));
     return [TITLES[task], scores[0]!.name, ...scores.map(({ text }) => text), scores[0]!.better];
   });
   return `<h2>Results</h2>${htmlTable([
@@ -103,8 +103,8 @@ function trainingCharts({ train, evaluations, config: { TASKS } }: RunRecord): s
 function scoreCharts({ evaluations, config: { TASKS } }: RunRecord): string {
   if (evaluations.length === 0) return '';
   const charts = TASKS.map((task) => {
-    const { name, better } = mainScore(task, evaluations[0]!);
-    const points = evaluations.map((found) => [found.step, mainScore(task, found).value] as const);
+    const { name, better } = mainScore(task, evaluations[0]!.scores[task]!);
+    const points = evaluations.map((found) => [found.step, mainScore(task, found.scores[task]!).value] as const);
     return lineChart({ title: `${TITLES[task]}, ${name}`, better, series: [{ name, points, dots: true }] });
   });
   const gains = evaluations.flatMap((found) =>
