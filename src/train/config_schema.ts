@@ -8,6 +8,7 @@ import {
 
 const rate = () => number({ min: 0, max: 1 });
 const head = () => oneOf(...HEADS).default('hrnet');
+const score = () => number({ above: 0 }).optional();
 
 const DATA = z.strictObject({
   BATCH_SIZE: whole(1).default(128),
@@ -136,6 +137,8 @@ const TRAIN = z.strictObject({
   }).prefault({}),
   /** Ours: the score whose best model is kept; empty for Δm, or the loss where Δm is not defined. */
   BEST: text().default(''),
+  /** Ours: how much of it a moving average of the trainable parameters keeps at an update; 0 for none. */
+  EMA_DECAY: rate().default(0),
   /** Ours: how many of the latest checkpoints are kept; None keeps all, as the release does. */
   KEEP_CHECKPOINTS: optional(whole(1), 'None or a whole number of at least 1').default(null),
   LAYER_DECAY: unused(),
@@ -164,6 +167,11 @@ export const CONFIG_SCHEMA = z.strictObject({
   EVAL_FREQ: whole(0).default(5),
   EVAL_TRAINING: optional(whole(1), 'None or a whole number of at least 1').default(null),
   PRINT_FREQ: whole(1).default(10),
+  /** Ours: single-task scores that Δm compares with, as evaluations give them; PAPER fills in the paper's. */
+  BASELINES: z.strictObject({
+    PAPER: boolean().default(true),
+    semseg: score(), normals: score(), sal: score(), human_parts: score(), depth: score(),
+  }).prefault({}),
   /** Ours: pictures of each evaluation that the report shows. */
   EVAL_PICTURES: whole(0).default(4),
   /** Ours: event files for TensorBoard in the run's folder. */

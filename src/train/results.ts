@@ -10,10 +10,10 @@ type Baselines = Readonly<Partial<Record<Task, number>>>;
 /** What files keep of an evaluation. */
 export type Metrics = Pick<Evaluation, 'images' | 'loss' | 'scores'> & { readonly delta_m: number | null };
 
-/** The single-task scores that Δm compares with: the paper's, where it has them for every task. */
-export function baselinesOf({ DATA, TASKS }: Config): Baselines | null {
-  const known = DATA.DBNAME === 'PASCALContext' && TASKS.every((task) => task in PAPER_BASELINES);
-  return known ? PAPER_BASELINES : null;
+/** The single-task scores that Δm compares with; null unless every task has one. */
+export function baselinesOf({ DATA, TASKS, BASELINES: { PAPER, ...given } }: Config): Baselines | null {
+  const scores: Baselines = { ...PAPER && DATA.DBNAME === 'PASCALContext' ? PAPER_BASELINES : {}, ...given };
+  return TASKS.every((task) => task in scores) ? scores : null;
 }
 
 export function metricsOf({ images, loss, scores }: Evaluation, baselines: Baselines | null): Metrics {
