@@ -6,7 +6,7 @@ import type { Dispatch, Program } from './program.ts';
  * needed.
  */
 export function dropDeadDispatches({ dispatches, kept }: Program): void {
-  const wanted = new Set([...kept]);
+  const wanted = new Set(kept);
   const live: Dispatch[] = [];
   for (const dispatch of dispatches.toReversed()) {
     const seen = dispatch.uses.some(({ access, storage }) =>
