@@ -1,7 +1,7 @@
 // matmul: the plain form, for any strides. One definition serves every transpose and every batch.
 //
 //   forward   y[g,m,n] = scale · Σ_k a[g,m,k] · b[g,k,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate)
-//             mask_on: 1 drops elements of a, 2 of b, 3 of the product, where their bit in mask is 0 (one batch)
+//             mask_on: 1 drops elements of a, 2 of b, 3 of the product whose bit in mask is 0 (one batch)
 //
 // shapes    a, b, y by element strides: a(g,m,k) at a_at + g·a_batch + m·a_row + k·a_col, b(g,k,n) at
 //           b_at + g·b_batch + k·b_row + n·b_col, y(g,m,n) at y_at + g·y_batch + m·y_row + n
@@ -14,9 +14,9 @@ const TILE_M = 4u;              // tune: 1 2 4 8
 const TILE_N = 4u;              // tune: 1 2 4 8
 
 struct Params {
-  m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32, b_batch: u32,
-  b_row: u32, b_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32,
-  has_bias: u32, mask_on: u32, mask_row: u32,
+  m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32,
+  b_batch: u32, b_row: u32, b_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32,
+  scale: f32, accumulate: u32, has_bias: u32, mask_on: u32, mask_row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;

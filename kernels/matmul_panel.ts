@@ -2,13 +2,14 @@
 //
 //   y[g,r,c] = scale · Σ_k s[g,r,k] · p[g,k,c]  (+ bias[g,c])  (+ y[g,r,c] where accumulate)
 //
-// Lanes span columns. A panel of p (DEPTH k-values by COLUMNS·lanes columns) is copied once into function-scope
-// arrays, which are read at constant indices only, so that the compiler folds the reads into vector instructions.
-// Rows of s are streamed: each lane loads some k-values, and a broadcast hands each value to all lanes. Sums over
-// the chunks of k live in y in between. `kernels/matmul.wgsl` is the plain form that this agrees with.
+// Lanes span columns. A panel of p (DEPTH k-values by COLUMNS·lanes columns) is copied once into
+// function-scope arrays, which are read at constant indices only, so that the compiler folds the reads into
+// vector instructions. Rows of s are streamed: each lane loads some k-values, and a broadcast hands each
+// value to all lanes. Sums over the chunks of k live in y in between. `kernels/matmul.wgsl` is the plain form
+// that this agrees with.
 //
-// Two means keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls them;
-// and long straight code is cut into blocks by conditions that are always true at run time.
+// Two means keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls
+// them; and long straight code is cut into blocks by conditions that are always true at run time.
 
 export type PanelForm = {
   /** Lanes of a subgroup. */
@@ -45,12 +46,15 @@ export type Epilogue = {
 
 // which of four elements from `at` on, a multiple of 4, the mask keeps
 const MASK = `@group(0) @binding(7) var<storage, read> mask: array<u32>;
-fn kept(at: u32) -> vec4f { return vec4f((vec4u(mask[at >> 5u] >> (at & 31u)) >> vec4u(0u, 1u, 2u, 3u)) & vec4u(1u)); }`;
+fn kept(at: u32) -> vec4f {
+  return vec4f((vec4u(mask[at >> 5u] >> (at & 31u)) >> vec4u(0u, 1u, 2u, 3u)) & vec4u(1u));
+}`;
 
 const BLOCK = 32;
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
+export const lines = (count: number, line: (i: number) => string): string =>
+  range(count).map(line).join('\n');
 
 export function panelKey(form: PanelForm): string {
   const { lanes, columns, depth, stream, panel, store, tail, bias } = form;
@@ -63,9 +67,10 @@ export function matmulPanel(form: PanelForm): string {
   const { lanes, columns, depth, stream, panel, bias } = form;
   return `enable subgroups;
 struct Params {
-  m: u32, n: u32, k: u32, batch: u32, s_at: u32, s_batch: u32, s_row: u32, s_col: u32, p_at: u32, p_batch: u32, p_row: u32,
-  p_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32, rows: u32, y_stream: u32,
-  mask_row: u32, zero: u32,
+  m: u32, n: u32, k: u32, batch: u32,
+  s_at: u32, s_batch: u32, s_row: u32, s_col: u32, p_at: u32, p_batch: u32, p_row: u32, p_col: u32,
+  y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32,
+  rows: u32, y_stream: u32, mask_row: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<${stream === 'scalar' ? 'f32' : 'vec4f'}>;
@@ -89,7 +94,8 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let s_at = params.s_at + g * params.s_batch;
   let p_at = params.p_at + g * params.p_batch;
   let y_at = params.y_at + g * params.y_batch;
-${blocks(form).map((block) => `  var panel${block.index}: array<vec4f, ${block.depth * columns / 4}>;`).join('\n')}
+${blocks(form).map(({ index, depth: deep }) =>
+  `  var panel${index}: array<vec4f, ${deep * columns / 4}>;`).join('\n')}
 ${bias ? biasLoad(form) : ''}
   for (var k0 = 0u; k0 < params.k; k0 += ${depth}u) {
 ${blocks(form).map((block) => fill(form, block)).join('\n')}
@@ -134,14 +140,14 @@ function blocks({ depth }: PanelForm): Block[] {
   });
 }
 
-// the column of a lane's c-th value, where `c` is an expression: vec4 by vec4, so that whole vec4 can be stored
+// the column of a lane's c-th value, `c` being an expression: vec4 by vec4, so that whole vec4 can be stored
 export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string =>
   `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
 
 function fill(form: PanelForm, { index, from, depth }: Block): string {
   const { columns, lanes, panel, tail } = form;
   const quads = columns / 4;
-  if (panel === 'k') {                                   // panel[c·depth/4 + k/4] holds four k-values of column c
+  if (panel === 'k') {                               // panel[c·depth/4 + k/4] holds four k-values of column c
     const load = 'b[(p_at + column * params.p_col + k) >> 2u]';
     return `    for (var i = 0u; i < ${depth / 4 * columns}u + zero; i++) {
       let c = i / ${depth / 4}u;
@@ -181,7 +187,8 @@ function streamLoads({ lanes, depth, stream, tail, mask }: PanelForm): string {
     const load = each === 4
       ? `a[(s_at + r * params.s_row + ${k}) >> 2u]${masked}`
       : `a[s_at + r * params.s_row + (${k}) * params.s_col]`;
-    return `      let x${q} = ${tail ? `select(${each === 4 ? 'vec4f()' : '0.0'}, ${load}, ${k} < params.k)` : load};`;
+    const nothing = each === 4 ? 'vec4f()' : '0.0';
+    return `      let x${q} = ${tail ? `select(${nothing}, ${load}, ${k} < params.k)` : load};`;
   });
 }
 
@@ -200,15 +207,18 @@ function products(form: PanelForm, block: Block): string {
 
 const quadAt = ({ lanes }: PanelForm, q: number): string =>
   `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
-const valueAt = (form: PanelForm, c: number): string => `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
+const valueAt = (form: PanelForm, c: number): string =>
+  `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
 const inside = (form: PanelForm, c: number): string => `${columnOf(form, `${c}u`)} < params.n`;
 
 function addStored(form: PanelForm): string {
   if (form.store === 'scalar') {
     return lines(form.columns, (c) => `        if (${inside(form, c)}) { y${c} += y[${valueAt(form, c)}]; }`);
   }
-  return lines(form.columns / 4, (q) =>
-    `        { let old = y[${quadAt(form, q)}]; ${range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ')} }`);
+  return lines(form.columns / 4, (q) => {
+    const sums = range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ');
+    return `        { let old = y[${quadAt(form, q)}]; ${sums} }`;
+  });
 }
 
 function storeRow(form: PanelForm): string {

@@ -1,13 +1,13 @@
-// mtlora_linear: the adapted linear layer, its base product and every low-rank update in one pass over a tile.
+// mtlora_linear: the adapted linear layer, base product and all low-rank updates in one pass over a tile.
 //
 //   forward      base = x Wᵀ + b        y[g] = base + Σ_{j in branch g} p[·, j] · bt[j, ·]
 //                (+ branch 0's sum for g > 0 where tasks include the shared update)
 //   sum_streams  total = Σ_g dy[g]      vec4 by vec4; sum_streams_single where M·N is no multiple of 4
 //
-// shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side by
-//           side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0 is
-//           the shared one
-// dispatch  forward: a thread per TILE × TILE outputs of all streams · sum_streams: a thread per vec4 or value
+// shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side
+//           by side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0
+//           is the shared one
+// dispatch  forward: a thread per TILE × TILE outputs of all streams · sum_streams: one per vec4 or value
 // tuning    WG = threads in a workgroup; TILE = rows and columns of a thread
 // numerics  f32; base is added last to each branch's sum
 // uses      lib/index

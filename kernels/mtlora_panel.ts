@@ -3,8 +3,8 @@
 //
 //   y[0] = base + P_s B_sᵀ          y[t] = base + P_t B_tᵀ (+ P_s B_sᵀ where tasks include the shared update)
 //
-// base is the tile that the workgroup has just stored in y[0]; P [M, R] and Bᵀ [R, N] hold the branches side by
-// side, the shared one first, scales already in P. Rows of Bᵀ lie in function-scope panels; a row of P is
+// base is the tile that the workgroup has just stored in y[0]; P [M, R] and Bᵀ [R, N] hold the branches side
+// by side, the shared one first, scales already in P. Rows of Bᵀ lie in function-scope panels; a row of P is
 // broadcast.
 // `kernels/mtlora_linear.wgsl` is the plain form.
 import { columnOf, dropOutputs, lines, range, type Epilogue, type PanelForm } from './matmul_panel.ts';
@@ -24,17 +24,21 @@ type Form = Pick<PanelForm, 'lanes' | 'columns' | 'store'>;
 const BLOCK = 32;
 
 export function lowRankUpdate(form: Form, update: Update): Epilogue {
-  const rank = update.ranks.reduce((a, b) => a + b, 0);
+  const { ranks, tasksIncludeShared, masked, row } = update;
+  const words = [
+    'update', ranks.join(','), tasksIncludeShared && 'v2', masked && 'masked', row && `of ${row}`,
+  ];
+  const rank = ranks.reduce((a, b) => a + b, 0);
   return {
-    key: `update ${update.ranks.join(',')}${update.tasksIncludeShared ? ' v2' : ''}${update.masked ? ' masked' : ''}${update.row ? ` of ${update.row}` : ''}`,
-    masked: update.masked ?? false,
+    key: words.filter(Boolean).join(' '),
+    masked: masked ?? false,
     bindings: `@group(0) @binding(5) var<storage, read> p: array<f32>;
 @group(0) @binding(6) var<storage, read> bt: array<f32>;`,
     body: `${lines(Math.ceil(rank / BLOCK), (h) => fillBlock(form, h, Math.min(BLOCK, rank - h * BLOCK)))}
   for (var r = r0; r < r1; r++) {
 ${lines(Math.ceil(rank / form.lanes), (q) => {
   const column = `${q * form.lanes}u + lane`;
-  return `    let p${q} = p[r * ${update.row ?? rank}u + min(${column}, ${rank - 1}u)];`;
+  return `    let p${q} = p[r * ${row ?? rank}u + min(${column}, ${rank - 1}u)];`;
 })}
 ${lines(form.columns, (c) => `    var y${c} = 0.0;`)}
 ${loadRow(form)}
@@ -55,7 +59,8 @@ function fillBlock({ lanes, columns }: Form, h: number, depth: number): string {
 
 function branches(form: Form, { ranks, tasksIncludeShared, masked = false }: Update): string {
   const offsets = ranks.map((_, g) => ranks.slice(0, g).reduce((a, b) => a + b, 0));
-  const shared = `${masked ? maskedBranch(form, ranks[0]!) : addBranch(form, 'y', 0, ranks[0]!)}\n${storeRow(form, 'y', 0)}`;
+  const first = masked ? maskedBranch(form, ranks[0]!) : addBranch(form, 'y', 0, ranks[0]!);
+  const shared = `${first}\n${storeRow(form, 'y', 0)}`;
   const tasks = range(ranks.length - 1).map((t) => `    if (zero != ${t + 91}u) {
 ${lines(form.columns, (c) => `    var t${c} = y${c};`)}
 ${addBranch(form, 't', offsets[t + 1]!, ranks[t + 1]!)}

@@ -1,10 +1,11 @@
-// mtlora_tile: the adapted linear layer for GPUs: a workgroup's tile of the base product stays in registers while each
-// low-rank update is added to it and each output is written.
+// mtlora_tile: the adapted linear layer for GPUs: a workgroup's tile of the base product stays in registers
+// while each low-rank update is added to it and each output is written.
 //
 //   forward   base = x Wᵀ + b        y[g] = base + p_g bt_g     (+ p_0 bt_0 for g > 0 where tasks include it)
 //
-// shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side by side ·
-//           bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0 is the shared one
+// shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side
+//           by side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0
+//           is the shared one
 // dispatch  a workgroup per BM × BN tile, for all streams
 // tuning    BM, BN = a tile's sides; BK = its depth; TM × TN outputs a thread: WG = BM/TM · BN/TN threads
 // numerics  f32; a branch's sum is added onto the base
@@ -88,7 +89,8 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let n0 = tile % tiles_n * BN;
   if (m0 >= params.m) { return; }
   if (params.has_bias == 1u) {
-    for (var i = 0u; i < TM * TN; i++) { sum[i] = bias[min(n0 + lane % (BN / TN) * TN + i % TN, params.n - 1u)]; }
+    let column = n0 + lane % (BN / TN) * TN;
+    for (var i = 0u; i < TM * TN; i++) { sum[i] = bias[min(column + i % TN, params.n - 1u)]; }
   }
   for (var k0 = 0u; k0 < params.k; k0 += BK) {
     load_base(m0, n0, k0, lane);

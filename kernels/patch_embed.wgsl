@@ -3,7 +3,7 @@
 //   forward   y[b, py, px, (c, ky, kx)] = x[b, c, py·p + ky, px·p + kx]
 //   backward  dx[b, c, py·p + ky, px·p + kx] = dy[b, py, px, (c, ky, kx)]
 //
-// shapes    x, dx [B, channels, H, W] · y, dy [B, H/p, W/p, channels·p·p], all in items along kx: of four pixels
+// shapes    x, dx [B, channels, H, W] · y, dy [B, H/p, W/p, channels·p·p], in items along kx: of four pixels
 //           where p is a multiple of 4, else of one
 // dispatch  a thread per item
 // tuning    WG = threads in a workgroup · Item: the op chooses it by p

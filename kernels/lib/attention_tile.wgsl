@@ -4,7 +4,7 @@
 // RIGHT. Threads fill them side by side, so that neighbours read neighbours; then each token's row has a
 // thread. Every thread of a workgroup must call what has a barrier. Needs lib/attention, lib/window, the
 // buffers y and dqkv, and the constants WG ≥ AREA, ROWS and UNROLL.
-const STRIDE = ITEMS + 1u;                             // keeps rows that threads read at once in different banks
+const STRIDE = ITEMS + 1u;                       // keeps rows that threads read at once in different banks
 const LEFT = 0u;
 const RIGHT = ROWS * SIDE * STRIDE;
 const SPAN = 2u * SIDE - 1u;

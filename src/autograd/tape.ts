@@ -78,7 +78,7 @@ export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[
 const recipes = new WeakMap<Tensor, () => Tensor>();
 
 /**
- * Marks an op's output as cheaper to compute again than to keep until backward: `again` appends the kernels that do.
+ * Marks an op's output as cheaper to compute again, by the kernels that `again` appends, than to keep.
  *
  * @returns `y`
  */
@@ -87,7 +87,7 @@ export function recomputable(y: Tensor, again: () => Tensor): Tensor {
   return y;
 }
 
-/** What backward reads of an op's input: the tensor itself, or one computed again, where that is how it is kept. */
+/** What backward reads of an op's input: the tensor itself, or one made again where it is recomputable. */
 export function recall(x: Tensor): Tensor {
   const again = recipes.get(x);
   return again ? withoutGrad(again) : x;

@@ -87,8 +87,8 @@ function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
   return life;
 }
 
-// The largest first, which opens a slot of its size; each later one fits in every slot, and takes the smallest
-// whose tenants it never meets.
+// The largest first, which opens a slot of its size; each later one fits in every slot, and takes the
+// smallest whose tenants it never meets.
 function assign(life: ReadonlyMap<Storage, Life>): Slot[] {
   const slots: { bytes: number; tenants: Storage[]; lives: Life[] }[] = [];
   for (const [storage, own] of [...life].sort(([a], [b]) => b.bytes - a.bytes)) {

@@ -7,8 +7,8 @@ let sleeping = false;
  * Awaits a promise of the device without burning a core.
  *
  * Dawn for Node polls in a `setImmediate` loop while one of its promises is pending, which on a small machine
- * halves a software driver. Sleeping between the polls gives that core back. Sleeps grow with the time since the
- * newest promise came, so short work is seen at once and long work costs no more than 2 ms at its end.
+ * halves a software driver. Sleeping between the polls gives that core back. Sleeps grow with the time since
+ * the newest promise came, so short work is seen at once and long work costs no more than 2 ms at its end.
  */
 export async function settled<T>(promise: Promise<T>): Promise<T> {
   newestMs = performance.now();

@@ -29,7 +29,7 @@ export function dropMask(op: string, shape: Shape, rate: number): Tensor {
   return y;
 }
 
-/** A drawn mask of many elements: bit i % 32 of word i / 32 is set where element i is kept, to be scaled by `factor`. */
+/** A drawn mask: bit i % 32 of word i / 32 is set where element i is kept, to be scaled by `factor`. */
 export type KeepBits = { readonly bits: Tensor; readonly factor: number };
 
 /** Draws the mask of a dropout that another op applies as it reads. */

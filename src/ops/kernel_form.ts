@@ -1,8 +1,8 @@
 import type { Gpu } from '../gpu/device.ts';
 
 /**
- * How a kernel family is written for a kind of device: `plain` is the readable reference that runs anywhere, `panel`
- * suits SIMD on a CPU (lavapipe), `tile` suits GPUs with workgroup memory.
+ * How a kernel family is written for a kind of device: `plain` is the readable reference that runs anywhere,
+ * `panel` suits SIMD on a CPU (lavapipe), `tile` suits GPUs with workgroup memory.
  */
 export type KernelForm = 'plain' | 'panel' | 'tile';
 
@@ -15,7 +15,7 @@ export function kernelForm({ deviceClass, features, subgroupSize }: Gpu): Kernel
   return features.has('subgroups') && subgroupSize === 8 ? 'panel' : 'plain';
 }
 
-/** Traces `body` with one form whatever the device is: for tests that hold the forms to each other, and benches. */
+/** Traces `body` with one form whatever the device is: for benches, and tests that compare the forms. */
 export function withKernelForm<T>(form: KernelForm, body: () => T): T {
   const outer = forced;
   forced = form;

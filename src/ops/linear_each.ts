@@ -31,7 +31,7 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
   });
 
   return recordMany('linearEach', [x, ...ws, ...bs], ys, (dys) => {
-    const kept = recall(x);                                // used up before dx is made: the two never live at once
+    const kept = recall(x);                           // used up before dx is made: the two never live at once
     const gradients = dys.map((dy, t) => {
       const [w, b, n] = [ws[t]!, bs[t]!, ws[t]!.shape[0]!];
       const dw = dy && w.requiresGrad ? empty(w.shape, 'dw') : null;

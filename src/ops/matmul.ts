@@ -35,7 +35,7 @@ export type Gemm = {
   readonly mask?: Mask | null;
 };
 
-/** Elements of an operand, or of the product before it is added, that count as 0 where their bit is not set. */
+/** Elements of an operand, or of the product before it is added: 0 where their bit is not set. */
 export type Mask = {
   /** u32: element i is bit i % 32 of word i / 32. */
   readonly bits: Tensor;
@@ -70,11 +70,13 @@ export function gemm(job: Gemm): void {
     return;
   }
   const strides = {
-    ...common, has_bias: Number(bias !== null), mask_on: mask ? MASK_ON[mask.on] : 0, mask_row: mask?.row ?? 0,
+    ...common, has_bias: Number(bias !== null),
+    mask_on: mask ? MASK_ON[mask.on] : 0, mask_row: mask?.row ?? 0,
     a_at: a.at ?? 0, a_batch: a.batch ?? 0, a_row: a.row, a_col: a.col,
     b_at: b.at ?? 0, b_batch: b.batch ?? 0, b_row: b.row, b_col: b.col,
   };
-  const bound = { bias: a.tensor, mask: a.tensor, ...buffers };  // a kernel without them binds something there
+  // a kernel without them binds something there
+  const bound = { bias: a.tensor, mask: a.tensor, ...buffers };
   if (form === 'tile' && m * n * k >= TILE_WORTH) {
     tileMatmul(job, bound, strides);
     return;

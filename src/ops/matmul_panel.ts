@@ -21,7 +21,7 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
   const depth = depthFor(k);
   const form: PanelForm = {
     lanes, columns, depth,
-    stream: a.col === 1 && quads(a, k, a.row) ? 'vec4' : a.row === 1 && quads(a, m, a.col) ? 'rows' : 'scalar',
+    stream: streamOf(a, m, k),
     panel: b.row === 1 && quads(b, k, b.col) ? 'k' : b.col === 1 && quads(b, n, b.row) ? 'columns' : 'scalar',
     store: n % (columns * lanes) === 0 && quads({ ...y, col: 1 }, n, y.row) ? 'vec4' : 'scalar',
     tail: k % depth !== 0,
@@ -29,7 +29,8 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
     mask: mask ? MASKED[mask.on] : undefined,
   };
   // a mask is read four elements at a time, as the operand that it drops from is
-  if (mask && (mask.on === 'a' ? form.stream !== 'vec4' : mask.on === 'b' && form.panel !== 'columns')) return null;
+  if (mask?.on === 'a' && form.stream !== 'vec4') return null;
+  if (mask?.on === 'b' && form.panel !== 'columns') return null;
   const whole = update ? { ...form, epilogue: lowRankUpdate(form, update) } : form;
   const tilesC = Math.ceil(n / (columns * lanes));
   const rows = Math.ceil(m / rowTiles(m, tilesC * batch) / 4) * 4;
@@ -42,6 +43,11 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
       p_at: b.at ?? 0, p_batch: b.batch ?? 0, p_row: b.row, p_col: b.col,
     },
   };
+}
+
+function streamOf(a: Matrix, m: number, k: number): PanelForm['stream'] {
+  if (a.col === 1 && quads(a, k, a.row)) return 'vec4';
+  return a.row === 1 && quads(a, m, a.col) ? 'rows' : 'scalar';
 }
 
 const quads = ({ at = 0, batch = 0 }: Matrix, extent: number, stride: number): boolean =>

@@ -20,7 +20,7 @@ export type Job = {
   readonly keep: Tensor | null;
 };
 
-/** Branches in their order that one batched product can serve: of equal rank and scale, first stream `stream`. */
+/** Consecutive branches that one batched product can serve: of equal rank and scale, from stream `stream`. */
 type Run = Branch & { readonly stream: number; readonly count: number };
 
 /** P [M, R] = scale · input Aᵀ for every branch, side by side. */
@@ -52,8 +52,8 @@ export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor
 }
 
 /**
- * dP [M, R] = scale · dy B, side by side. Where tasks include the shared update, the shared branch sees the sum of
- * all streams' dy instead of its own.
+ * dP [M, R] = scale · dy B, side by side. Where tasks include the shared update, the shared branch sees the
+ * sum of all streams' dy instead of its own.
  */
 export function projectBack(job: Job, dy: Tensor, total: Tensor, bt: Tensor): Tensor {
   const { m, n, rank } = job;
@@ -100,14 +100,18 @@ export function ownInputGradients(job: Job, dp: Tensor, a: Tensor, dx: Tensor): 
   for (const { at, rank: r, stream, count } of runs(job, true)) {
     if (stream === 0) continue;
     gemm({
-      a: { tensor: dp, at, row: rank, col: 1, batch: r }, b: { tensor: a, at: at * k, row: k, col: 1, batch: r * k },
-      y: { tensor: dx, at: stream * m * k, row: k, batch: m * k }, m, n: k, k: r, batch: count,
+      a: { tensor: dp, at, row: rank, col: 1, batch: r },
+      b: { tensor: a, at: at * k, row: k, col: 1, batch: r * k },
+      y: { tensor: dx, at: stream * m * k, row: k, batch: m * k },
+      m, n: k, k: r, batch: count,
     });
   }
 }
 
-/** dx of the shared stream = total W + keep · (dP A), over the branches that read it: the first `rank` columns of dP. */
-export function sharedInputGradient(job: Job, total: Tensor, w: Tensor, dp: Tensor, a: Tensor, dx: Tensor): void {
+/** dx of the shared stream = total W + keep · (dP A), over the branches that read it: dP's first columns. */
+export function sharedInputGradient(
+  job: Job, total: Tensor, w: Tensor, dp: Tensor, a: Tensor, dx: Tensor,
+): void {
   const { m, n, k, rank } = job;
   gemm(forms(m, n, k).input(total, w, dx));
   const r = sharedRank(job);
@@ -140,7 +144,7 @@ function maskOf(job: Job, stream: number, on: Mask['on']): Mask | null {
   return job.keep && !isOwn(job, stream) ? { bits: job.keep, on, row: job.k } : null;
 }
 
-/** Merges neighbours: of one input and scale into a taller branch, of several inputs into a batch of equal ranks. */
+/** Merges neighbours: of one input and scale into a taller branch, of several inputs into a batch. */
 function runs({ branches }: Job, separate: boolean): Run[] {
   const found: Run[] = [];
   branches.forEach((branch, stream) => {

@@ -7,8 +7,8 @@ import { kernelForm } from './kernel_form.ts';
 import { biasGradient, gemm, forms } from './matmul.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import {
-  downGradient, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank, sumStreams, upGradient,
-  type Branch, type Job,
+  downGradient, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank, sumStreams,
+  upGradient, type Branch, type Job,
 } from './mtlora_branches.ts';
 
 export type MtloraWeights = {
@@ -38,8 +38,8 @@ const PANEL_PARAMS = { batch: 1, y_at: 0, y_batch: 0, bias_batch: 0, scale: 1, a
 
 /**
  * The adapted linear layer (eq. 1 and 2 of the paper): y₀ = x₀Wᵀ + b + s₀(v A₀ᵀ)B₀ᵀ and, for each task with a
- * branch, y_t = x₀Wᵀ + b + s_t(v_t A_tᵀ)B_tᵀ. The base product is computed once, from the shared stream. v is the
- * shared input under dropout; v_t is the task's own stream where `x` has one, which is not dropped, else v.
+ * branch, y_t = x₀Wᵀ + b + s_t(v_t A_tᵀ)B_tᵀ. The base product is computed once, from the shared stream. v is
+ * the shared input under dropout; v_t is the task's own stream where `x` has one (never dropped), else v.
  *
  * @param x [1, ..., K], or [G, ..., K] with a stream for each task after the shared one
  * @param keep which of the shared stream's elements the branches see, applied as they read; null: all
@@ -122,7 +122,8 @@ function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor,
     const workgroups = Math.ceil(m / TILE_SIDE) * Math.ceil(n / TILE_SIDE);
     dispatch('mtlora_tile/forward', buffers, { workgroups, flops, params });
   } else {
-    dispatch('mtlora_linear/forward', buffers, { threads: Math.ceil(m / 4) * Math.ceil(n / 4), flops, params });
+    const threads = Math.ceil(m / 4) * Math.ceil(n / 4);
+    dispatch('mtlora_linear/forward', buffers, { threads, flops, params });
   }
 }
 

@@ -21,7 +21,8 @@ export function resizeBicubic(
   x: Float32Array, [height, width, channels]: readonly [number, number, number],
   [toHeight, toWidth]: readonly [number, number],
 ): Float32Array {
-  const tapsTo = (from: number, to: number): Taps[] => Array.from({ length: to }, (_, at) => tapsOf(at, from, to));
+  const tapsTo = (from: number, to: number): Taps[] =>
+    Array.from({ length: to }, (_, at) => tapsOf(at, from, to));
   const [down, across] = [tapsTo(height, toHeight), tapsTo(width, toWidth)];
   const out = new Float32Array(toHeight * toWidth * channels);
   for (let i = 0; i < out.length; i++) {

@@ -40,7 +40,7 @@ export type Block = {
 
 export type Mode = {
   readonly training: boolean;
-  /** Keeps only the blocks' inputs for backward, which runs each block again: less memory, a second forward. */
+  /** Keeps only the blocks' inputs for backward, which runs each again: less memory, a second forward. */
   readonly checkpointing?: boolean;
 };
 

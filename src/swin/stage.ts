@@ -6,7 +6,8 @@ import { reshape } from '../ops/elementwise.ts';
 import { layernorm } from '../ops/layernorm.ts';
 import { mergePatches } from '../ops/merge_patches.ts';
 import { patchEmbed } from '../ops/patch_embed.ts';
-import { firstStream, foldStreams, swinBlock, type Block, type Layer, type Mode, type Norm } from './block.ts';
+import { firstStream, foldStreams, swinBlock } from './block.ts';
+import type { Block, Layer, Mode, Norm } from './block.ts';
 
 export type PatchEmbed = {
   /** [E, channels, p, p] and [E] */

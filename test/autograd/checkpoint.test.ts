@@ -24,11 +24,13 @@ function tensors(): { x: Tensor; weights: Tensor[]; free: () => void } {
 
 /** Layers with dropout, each of which is a checkpoint or is not. */
 function network(x: Tensor, weights: readonly Tensor[], checkpointed: boolean): Tensor {
-  const layer = (input: Tensor, w: Tensor): Tensor => dropout(gelu(linear(input, w, null)), 0.3, { training: true });
-  return weights.reduce((y, w) => checkpointed ? checkpoint('layer', () => [layer(y, w)])[0]! : layer(y, w), x);
+  const layer = (input: Tensor, w: Tensor): Tensor =>
+    dropout(gelu(linear(input, w, null)), 0.3, { training: true });
+  return weights.reduce((y, w) =>
+    checkpointed ? checkpoint('layer', () => [layer(y, w)])[0]! : layer(y, w), x);
 }
 
-test('checkpoint() gives the same gradients, bit for bit, with the same random numbers drawn again', async () => {
+test('checkpoint() gives the same gradients, bit for bit, and draws the same random numbers', async () => {
   const { x, weights, free } = tensors();
   const [kept, again] = await Promise.all([false, true].map((checkpointed) => evaluate(gpu(), () => {
     const y = network(x, weights, checkpointed);

@@ -10,7 +10,7 @@ import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
 
-test('recall() computes a recomputable tensor again, through a reshape too, and leaves others as they are', async () => {
+test('recall() computes a recomputable tensor again, through a reshape too, and no other', async () => {
   const x = lasting(gpu(), 'x', [2, 3], [1, 2, 3, 4, 5, 6]);
   let runs = 0;
   const [again] = await evaluate(gpu(), () => {
@@ -28,7 +28,8 @@ test('recall() computes a recomputable tensor again, through a reshape too, and 
 });
 
 test('gelu() is not kept for the layer after it: its output lives only while that layer runs', async () => {
-  const x = trainable(lasting(gpu(), 'x', [64, 256], Float32Array.from({ length: 64 * 256 }, (_, i) => i % 7 - 3)));
+  const values = Float32Array.from({ length: 64 * 256 }, (_, i) => i % 7 - 3);
+  const x = trainable(lasting(gpu(), 'x', [64, 256], values));
   const w = trainable(lasting(gpu(), 'w', [16, 256], new Float32Array(16 * 256).fill(0.1)));
   const { executable } = await compile(gpu(), 'mlp', () => {
     const y = linear(gelu(scale(x, 0.5)), w, null);

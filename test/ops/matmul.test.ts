@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { expectClose, gradcheck, normals } from '../../src/autograd/gradcheck.ts';
 import { evaluate } from '../../src/autograd/run.ts';
-import { empty, lasting, release } from '../../src/autograd/tensor.ts';
+import { empty, lasting, release, type Tensor } from '../../src/autograd/tensor.ts';
 import { gemm, linear, type Gemm } from '../../src/ops/matmul.ts';
 import { useGpu } from '../support/gpu.ts';
 import { linearDefinition } from '../support/linear.ts';
@@ -9,7 +9,8 @@ import { linearDefinition } from '../support/linear.ts';
 const gpu = useGpu();
 
 const SHAPES = [
-  [1, 1, 1], [7, 3, 5], [49, 21, 96], [65, 97, 33], [50, 96, 100], [64, 288, 96], [33, 80, 384], [130, 4, 260], [37, 64, 36],
+  [1, 1, 1], [7, 3, 5], [49, 21, 96], [65, 97, 33], [50, 96, 100], [64, 288, 96], [33, 80, 384],
+  [130, 4, 260], [37, 64, 36],
 ] as const;
 
 for (const [m, n, k] of SHAPES) {
@@ -18,10 +19,12 @@ for (const [m, n, k] of SHAPES) {
 }
 
 test('linear() takes a batch of weights, without bias', () =>
-  gradcheck(gpu(), (x, w) => linear(x!, w!, null), linearDefinition(40, 72, 48, 3), [[3, 40, 48], [3, 72, 48]]));
+  gradcheck(gpu(), (x, w) => linear(x!, w!, null), linearDefinition(40, 72, 48, 3),
+    [[3, 40, 48], [3, 72, 48]]));
 
 test('linear() takes a batch of weights, with bias', () =>
-  gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(5, 7, 3, 2), [[2, 5, 3], [2, 7, 3], [2, 7]]));
+  gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(5, 7, 3, 2),
+    [[2, 5, 3], [2, 7, 3], [2, 7]]));
 
 test('linear() gives no gradient to a frozen weight and launches nothing for it', async () => {
   const frozen = lasting(gpu(), 'w', [8, 4]);
@@ -66,7 +69,9 @@ for (const { name, job: { m, n, k }, at, rows } of LAYOUTS) {
     const want = Float64Array.from(host.y);
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
-        for (let l = 0; l < k; l++) want[at + i * rowY + j]! += 0.5 * host.a[at + i * rowA + l]! * host.b[at + l * rowB + j]!;
+        for (let l = 0; l < k; l++) {
+          want[at + i * rowY + j]! += 0.5 * host.a[at + i * rowA + l]! * host.b[at + l * rowB + j]!;
+        }
       }
     }
     expectClose('y', got!, want, 1e-6);
@@ -80,7 +85,8 @@ test('gemm() covers more than 65,535 workgroups', async () => {
     const a = lasting(gpu(), 'a', [m], Float32Array.from({ length: m }, (_, i) => i % 251));
     const b = lasting(gpu(), 'b', [1], [2]);
     const out = empty([m], 'y');
-    gemm({ a: { tensor: a, row: 1, col: 1 }, b: { tensor: b, row: 1, col: 1 }, y: { tensor: out, row: 1 }, m, n, k: 1 });
+    const matrix = (tensor: Tensor) => ({ tensor, row: 1, col: 1 });
+    gemm({ a: matrix(a), b: matrix(b), y: matrix(out), m, n, k: 1 });
     return [out];
   });
   expect(y!.findIndex((value, i) => value !== 2 * (i % 251))).toBe(-1);

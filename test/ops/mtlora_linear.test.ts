@@ -7,7 +7,11 @@ import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
 
-type Case = MtloraOptions & { name: string; m: number; n: number; k: number; own: boolean; dropped: boolean; bias: boolean };
+type Case = MtloraOptions & {
+  name: string; m: number; n: number; k: number;
+  /** Whether tasks have inputs of their own, the shared input is dropped, and there is a bias. */
+  own: boolean; dropped: boolean; bias: boolean;
+};
 
 // a mask that no stride of the layers repeats
 const isKept = (i: number): boolean => (i * 2654435761 >>> 7) % 5 !== 0;
@@ -18,10 +22,11 @@ function keptBits(count: number): Tensor {
   return lasting(gpu(), 'kept', [bits.length], bits, 'u32');
 }
 
-/** The layer's definition (sections 1.6 and 10 of the release's behaviour) in f64; streams [G, m, n], the shared first. */
+/** The layer's definition in f64; streams [G, m, n], the shared one first. */
 function definition({ ranks, scales, m, n, k, own, dropped, tasksIncludeShared }: Case) {
   return (...inputs: Float64Array[]): Float64Array => {
-    const [x, w, a, bt, b] = inputs as [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array?];
+    const [x, w, a, bt] = inputs as [Float64Array, Float64Array, Float64Array, Float64Array];
+    const b = inputs[4];
     const v = dropped ? x.subarray(0, m * k).map((value, i) => isKept(i) ? 1.25 * value : 0) : x;
     const y = new Float64Array(ranks.length * m * n);
     for (let row = 0; row < m; row++) {
@@ -51,22 +56,35 @@ function definition({ ranks, scales, m, n, k, own, dropped, tasksIncludeShared }
 // the form of this device, and those of others where they have something to do
 const formsOf = ({ m }: Case): KernelForm[] => m > 32 ? ['panel', 'tile'] : ['plain', 'tile'];
 
+const FLAGS = { own: false, dropped: false, bias: true };
 const CASES: Case[] = [
-  { name: 'shared branch only', ranks: [3], scales: [2], m: 7, n: 5, k: 4, own: false, dropped: false, bias: true },
-  { name: 'shared branch at Swin width', ranks: [16], scales: [4], m: 49, n: 96, k: 96, own: false, dropped: false, bias: true },
-  { name: 'dropped input, no bias', ranks: [8, 4, 4], scales: [4, 4, 4], m: 50, n: 96, k: 64, own: false, dropped: true, bias: false },
-  { name: 'tasks on the shared input', ranks: [3, 2, 1], scales: [0.5, 2, 0.25], m: 5, n: 3, k: 4, own: false, dropped: false, bias: true },
-  { name: 'tasks on their own inputs', ranks: [3, 2, 1, 4], scales: [4, 1, 2, 2], m: 5, n: 7, k: 3, own: true, dropped: false, bias: true },
-  { name: 'own inputs, panels', ranks: [40, 4, 4, 4, 4], scales: [4, 4, 4, 4, 4], m: 65, n: 100, k: 96, own: true, dropped: true, bias: true },
-  { name: 'unequal ranks, panels', ranks: [16, 3, 8], scales: [4, 1, 2], m: 33, n: 96, k: 96, own: true, dropped: false, bias: true },
-  { name: 'no shared branch', ranks: [0, 2, 2], scales: [1, 3, 3], m: 6, n: 8, k: 8, own: true, dropped: false, bias: true },
+  { name: 'shared branch only', ranks: [3], scales: [2], m: 7, n: 5, k: 4, ...FLAGS },
+  { name: 'shared branch at Swin width', ranks: [16], scales: [4], m: 49, n: 96, k: 96, ...FLAGS },
   {
-    name: 'tasks include the shared update', ranks: [3, 2, 2], scales: [2, 1, 1], m: 5, n: 4, k: 6, own: true, dropped: false,
-    bias: true, tasksIncludeShared: true,
+    name: 'dropped input, no bias', ranks: [8, 4, 4], scales: [4, 4, 4], m: 50, n: 96, k: 64,
+    own: false, dropped: true, bias: false,
+  },
+  { name: 'tasks on the shared input', ranks: [3, 2, 1], scales: [0.5, 2, 0.25], m: 5, n: 3, k: 4, ...FLAGS },
+  {
+    name: 'tasks on their own inputs', ranks: [3, 2, 1, 4], scales: [4, 1, 2, 2], m: 5, n: 7, k: 3,
+    ...FLAGS, own: true,
   },
   {
-    name: 'tasks include the shared update, panels', ranks: [8, 4, 4], scales: [2, 1, 1], m: 48, n: 96, k: 96, own: false,
-    dropped: true, bias: true, tasksIncludeShared: true,
+    name: 'own inputs, panels', ranks: [40, 4, 4, 4, 4], scales: [4, 4, 4, 4, 4], m: 65, n: 100, k: 96,
+    own: true, dropped: true, bias: true,
+  },
+  {
+    name: 'unequal ranks, panels', ranks: [16, 3, 8], scales: [4, 1, 2], m: 33, n: 96, k: 96,
+    ...FLAGS, own: true,
+  },
+  { name: 'no shared branch', ranks: [0, 2, 2], scales: [1, 3, 3], m: 6, n: 8, k: 8, ...FLAGS, own: true },
+  {
+    name: 'tasks include the shared update', ranks: [3, 2, 2], scales: [2, 1, 1], m: 5, n: 4, k: 6,
+    ...FLAGS, own: true, tasksIncludeShared: true,
+  },
+  {
+    name: 'tasks include the shared update, panels', ranks: [8, 4, 4], scales: [2, 1, 1], m: 48, n: 96, k: 96,
+    ...FLAGS, dropped: true, tasksIncludeShared: true,
   },
 ];
 
@@ -84,7 +102,8 @@ for (const each of CASES) for (const form of formsOf(each)) {
 }
 
 test('mtloraLinear() refuses a number of streams that is neither 1 nor that of its branches', () =>
-  expect(gradcheck(
-    gpu(), (x, w, a, bt) => mtloraLinear(x!, null, { w: w!, a: a!, bt: bt!, bias: null }, { ranks: [1, 1, 1], scales: [1, 1, 1] }),
-    () => new Float64Array(1), [[2, 3, 4], [5, 4], [3, 4], [3, 5]],
-  )).rejects.toThrow('mtloraLinear: x must have 1 or 3 streams, got 2'));
+  expect(gradcheck(gpu(), (x, w, a, bt) => {
+    const weights = { w: w!, a: a!, bt: bt!, bias: null };
+    return mtloraLinear(x!, null, weights, { ranks: [1, 1, 1], scales: [1, 1, 1] });
+  }, () => new Float64Array(1), [[2, 3, 4], [5, 4], [3, 4], [3, 5]]))
+    .rejects.toThrow('mtloraLinear: x must have 1 or 3 streams, got 2'));
