@@ -124,7 +124,7 @@ test('describePlan() tells tensors, bytes and work, and what fills the memory wh
   expect(describePlan('step', plan)).toHaveLength(2);
 });
 
-test('planProgram() fits a Swin-T training step of four tasks into less than half of its activations', () => {
+test('planProgram() fits a Swin-T training step of four tasks into a third of its tensors', () => {
   const config = CONFIG_SCHEMA.parse({
     DATA: { IMG_SIZE: 224, BATCH_SIZE: 1, DBNAME: 'PASCALContext' },
     TASKS: ['semseg', 'normals', 'sal', 'human_parts'],
@@ -144,8 +144,8 @@ test('planProgram() fits a Swin-T training step of four tasks into less than hal
   const plan = planProgram(program);
   const live = plan.atPeak.reduce((sum, { storage }) => sum + storage.bytes, 0);
   expect(plan.dispatches).toBeGreaterThan(500);
-  expect(plan.peakBytes / plan.totalBytes).toBeLessThan(0.45);
-  expect(plan.peakBytes / live).toBeLessThan(1.1);           // what the slots waste
+  expect(plan.peakBytes / plan.totalBytes).toBeLessThan(0.33);
+  expect(plan.peakBytes / live).toBeLessThan(1.2);           // what the slots waste
   store.destroy();
   for (const tensor of [image, skipped, ...labels.values()]) release(gpu(), tensor);
 });
