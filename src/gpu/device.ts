@@ -16,7 +16,7 @@ const FEATURES = [
 ] as const;
 
 /** What kind of hardware runs the kernels; tuning tables are keyed by it. */
-export type DeviceClass = 'software' | 'gpu';
+type DeviceClass = 'software' | 'gpu';
 
 /** An open device with its limits and memory. Holds until `close()`. */
 export type Gpu = {

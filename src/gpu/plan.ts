@@ -3,7 +3,7 @@ import type { Program } from './program.ts';
 import type { Storage } from './storage.ts';
 
 /** A buffer that serves one transient after another. */
-export type Slot = { readonly bytes: number; readonly tenants: readonly Storage[] };
+type Slot = { readonly bytes: number; readonly tenants: readonly Storage[] };
 
 /** Where a program's transients go, and what that costs. */
 export type Plan = {

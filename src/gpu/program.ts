@@ -4,7 +4,7 @@ import { createStorage, expectBindable, type Bound, type Storage } from './stora
 import { loadKernel, parseKernel, type Binding, type KernelSource, type Tuning } from './wgsl.ts';
 
 /** How many workgroups: given as such, or as threads, one each. Long grids are folded into two dimensions. */
-export type Grid = { readonly workgroups: number } | { readonly threads: number };
+type Grid = { readonly workgroups: number } | { readonly threads: number };
 
 export type Launch = Grid & {
   readonly params?: Readonly<Record<string, number>>;

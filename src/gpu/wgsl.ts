@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { GpuError } from './errors.ts';
 
-export type Access = 'uniform' | 'read' | 'read_write';
+type Access = 'uniform' | 'read' | 'read_write';
 export type Binding = {
   readonly name: string; readonly index: number; readonly access: Access; readonly type: string;
 };
-export type ParamType = 'u32' | 'i32' | 'f32';
+type ParamType = 'u32' | 'i32' | 'f32';
 export type Tuning = Readonly<Record<string, number | string>>;
 
 /** A file and the line of the whole text that it starts at. */
