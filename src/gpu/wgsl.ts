@@ -26,7 +26,7 @@ export type KernelSource = {
 };
 
 const ROOT = new URL('../../kernels/', import.meta.url);
-const TUNE_LINE = /^((?:const|alias)\s+(\w+)\s*=\s*)([^;]+)(;\s*\/\/ tune:(.*))$/gm;
+const TUNE_LINE = /^((?:const|alias)\s+(\w+)\s*=\s*)([^;]+)(;\s*\/\/ tune:.*)$/gm;
 const BINDING = new RegExp(String.raw`@group\(0\)\s*@binding\((\d+)\)\s*`
   + String.raw`var<(uniform|storage)(?:,\s*(read|read_write))?>\s*(\w+)\s*:\s*([^;]+);`, 'g');
 const ENTRY = /@compute\s*@workgroup_size\(([^)]*)\)\s*fn\s+(\w+)/g;
@@ -61,15 +61,6 @@ export function parseKernel(
     entries.set(name!, { workgroupThreads: threads.reduce((a, b) => a * b, 1) });
   }
   return { file, code, parts, bindings, params: paramsOf(file, plain), entries };
-}
-
-/** The constants that a kernel marks `// tune:`, with their defaults and the values to try. */
-export function tuningSpace(file: string): Map<string, { value: string; choices: string[] }> {
-  const space = new Map<string, { value: string; choices: string[] }>();
-  for (const [, , name, value, , choices] of textOf(file).matchAll(TUNE_LINE)) {
-    space.set(name!, { value: value!.trim(), choices: choices!.trim().split(/\s+/) });
-  }
-  return space;
 }
 
 /** `kernels/lib/row_sum.wgsl:9` for a line of a kernel's whole text. */

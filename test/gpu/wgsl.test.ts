@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { loadKernel, parseKernel, placeOfLine, tuningSpace } from '../../src/gpu/wgsl.ts';
+import { loadKernel, parseKernel, placeOfLine } from '../../src/gpu/wgsl.ts';
 
 const KERNEL = `// a kernel
 const WG2 = 2u;                 // tune: 1 2 4
@@ -63,10 +63,4 @@ test('loadKernel() appends the libraries of the header, and knows which line is 
   const line = 1 + own.findIndex((text) => text.startsWith('fn multiply_high('));
   expect(placeOfLine(source, at)).toBe(`kernels/lib/philox.wgsl:${line}`);
   expect(placeOfLine(source, 1)).toBe('kernels/dropout.wgsl:1');
-});
-
-test('tuningSpace() gives the default and the choices of each constant', () => {
-  expect(tuningSpace('elementwise')).toEqual(new Map([
-    ['WG', { value: '64u', choices: ['8', '32', '64', '128', '256'] }],
-  ]));
 });
