@@ -8,6 +8,13 @@ export function upload(gpu: Gpu, to: Range, data: ArrayBufferView): void {
   gpu.device.queue.writeBuffer(to.buffer, to.offset, data as ArrayBufferView<ArrayBuffer>);
 }
 
+/** Copies the first `bytes` of a buffer to another, in order with what is submitted. */
+export function copy(gpu: Gpu, from: GPUBuffer, to: GPUBuffer, bytes: number): void {
+  const encoder = gpu.device.createCommandEncoder({ label: 'copy' });
+  encoder.copyBufferToBuffer(from, 0, to, 0, bytes);
+  gpu.device.queue.submit([encoder.finish()]);
+}
+
 /**
  * Copies ranges of the device back, in one submit and one wait.
  *

@@ -1,14 +1,13 @@
-import { keyOf, philox, uniform } from '../data/philox.ts';
 import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
 import type { Gradients } from '../autograd/tape.ts';
 import { placed, type Tensor } from '../autograd/tensor.ts';
 import { size } from '../autograd/shape.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Range } from '../gpu/memory.ts';
-import { download, upload } from '../gpu/transfer.ts';
+import { copy, download, upload } from '../gpu/transfer.ts';
 import { copyInto } from '../ops/elementwise.ts';
 import { BLOCK, FLAGS } from '../ops/optim/arena.ts';
-import type { Init } from './names.ts';
+import { initialValues } from './initial.ts';
 import { packParameters, type Pack, type Part } from './packing.ts';
 import type { ModelSpec } from './spec.ts';
 
@@ -17,6 +16,8 @@ export type Arena = {
   readonly values: GPUBuffer;
   readonly gradients: GPUBuffer;
   readonly moments: readonly [GPUBuffer, GPUBuffer];
+  /** Moving averages of the values; null where none are kept. */
+  readonly averages: GPUBuffer | null;
   readonly flags: GPUBuffer;
   readonly floats: number;
 };
@@ -36,7 +37,7 @@ export class ParameterStore {
   readonly #owned: GPUBuffer[] = [];
   readonly #updated = new Set<string>();
 
-  constructor(gpu: Gpu, spec: ModelSpec) {
+  constructor(gpu: Gpu, spec: ModelSpec, { averages = false } = {}) {
     this.#gpu = gpu;
     this.spec = spec;
     this.packs = packParameters(spec);
@@ -52,6 +53,7 @@ export class ParameterStore {
       values: own('trainable parameters', 4 * floats),
       gradients: own('gradients', 4 * floats),
       moments: [own('first moments', 4 * floats), own('second moments', 4 * floats)],
+      averages: averages ? own('averaged parameters', 4 * floats) : null,
       flags: own('optimizer flags', 4 * floats / BLOCK),
     };
     this.#place(trainable, (_, at) => ({ buffer: this.arena.values, offset: 4 * at }), true);
@@ -68,11 +70,11 @@ export class ParameterStore {
     return this.#placements.has(name);
   }
 
-  /** Fills every parameter with its start value, each from a stream of its own: order does not matter. */
+  /** Fills every parameter with its start value. */
   initialise(seed: number): void {
     for (const pack of this.packs) {
       for (const part of pack.parts) {
-        this.#writePart(pack, part, initialValues(part.parameter.init, part, seed));
+        this.#writePart(pack, part, initialValues(part.parameter, seed));
       }
     }
   }
@@ -92,28 +94,46 @@ export class ParameterStore {
     return this.#readFrom(this.packs, (pack) => this.#placement(pack.name).tensor.storage.place!);
   }
 
-  /** The optimizer's moments by parameter name: only of those that it updates. */
-  async readMoments(): Promise<[Map<string, HostTensor>, Map<string, HostTensor>]> {
+  /** A buffer of the arena by parameter name: only of those that the optimizer updates. */
+  async readArena(buffer: GPUBuffer): Promise<Map<string, HostTensor>> {
     const packs = this.packs.filter(({ name }) => this.#updated.has(name));
-    const [first, second] = this.arena.moments.map((buffer) => this.#inArena(buffer));
-    return [await this.#readFrom(packs, first!), await this.#readFrom(packs, second!)];
+    return this.#readFrom(packs, ({ name }) => ({ buffer, offset: 4 * this.#placement(name).at }));
   }
 
-  loadMoments(moments: readonly [ReadonlyMap<string, HostTensor>, ReadonlyMap<string, HostTensor>]): void {
-    moments.forEach((values, which) => {
-      for (const pack of this.packs.filter(({ trainable }) => trainable)) {
-        for (const part of pack.parts) {
-          const found = values.get(part.parameter.name);
-          if (found) this.#writePart(pack, part, toFloat32(found), this.arena.moments[which]);
-        }
+  loadArena(buffer: GPUBuffer, values: ReadonlyMap<string, HostTensor>): void {
+    for (const pack of this.packs.filter(({ trainable }) => trainable)) {
+      for (const part of pack.parts) {
+        const found = values.get(part.parameter.name);
+        if (found) this.#writePart(pack, part, toFloat32(found), buffer);
       }
-    });
+    }
   }
 
   /** The gradients of the last step by parameter name. */
-  async readGradients(): Promise<Map<string, HostTensor>> {
-    const packs = this.packs.filter(({ name }) => this.#updated.has(name));
-    return this.#readFrom(packs, this.#inArena(this.arena.gradients));
+  readGradients(): Promise<Map<string, HostTensor>> {
+    return this.readArena(this.arena.gradients);
+  }
+
+  /** Starts the averages, where there are any, at what the parameters are now. */
+  startAverages(): void {
+    const { averages, values, floats } = this.arena;
+    if (averages) copy(this.#gpu, values, averages, 4 * floats);
+  }
+
+  /**
+   * Runs `use` while the parameters are their averages, where there are any. Meanwhile the parameters lie
+   * where the gradients do, which every step writes anew: no step may run before this is done.
+   */
+  async withAverages<T>(use: () => Promise<T>): Promise<T> {
+    const { averages, values, gradients, floats } = this.arena;
+    if (!averages) return use();
+    copy(this.#gpu, values, gradients, 4 * floats);
+    copy(this.#gpu, averages, values, 4 * floats);
+    try {
+      return await use();
+    } finally {
+      copy(this.#gpu, gradients, values, 4 * floats);
+    }
   }
 
   /**
@@ -169,10 +189,6 @@ export class ParameterStore {
     }
   }
 
-  #inArena(buffer: GPUBuffer): (pack: Pack) => Range {
-    return ({ name }) => ({ buffer, offset: 4 * this.#placement(name).at });
-  }
-
   #writePart(
     pack: Pack, { parameter, at, transposed }: Part, values: Float32Array, buffer?: GPUBuffer,
   ): void {
@@ -208,40 +224,4 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
     for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c]!;
   }
   return turned;
-}
-
-function initialValues(init: Init, { parameter: { name, shape } }: Part, seed: number): Float32Array {
-  const values = new Float32Array(size(shape));
-  if (init.kind === 'constant') return values.fill(init.value);
-  if (init.kind !== 'uniform' && init.kind !== 'normal') {
-    throw new Error(`parameters: "${name}" is computed, not drawn`);
-  }
-  const stream = hash(name);
-  for (let i = 0; i < values.length; i += 4) {
-    values.set(draw4(init, i / 4, stream, seed).slice(0, values.length - i), i);
-  }
-  return values;
-}
-
-type Random = Extract<Init, { kind: 'uniform' | 'normal' }>;
-
-/** Four values at once, as the generator gives; normals by Box and Muller, drawn again beyond the cut. */
-function draw4(init: Random, counter: number, stream: number, seed: number): number[] {
-  for (let attempt = 0; ; attempt++) {
-    const words = philox([counter, attempt, stream, 0x1417], keyOf(seed)).map(uniform);
-    if (init.kind === 'uniform') return words.map((u) => init.bound * (2 * u - 1));
-    const normals = [0, 2].flatMap((k) => {
-      const radius = Math.sqrt(-2 * Math.log(1 - words[k]!));
-      const angle = 2 * Math.PI * words[k + 1]!;
-      return [radius * Math.cos(angle) * init.std, radius * Math.sin(angle) * init.std];
-    });
-    if (normals.every((value) => Math.abs(value) <= init.cut)) return normals;
-  }
-}
-
-/** FNV-1a of a name: the number of its stream of random numbers. */
-function hash(name: string): number {
-  let h = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(name)) h = Math.imul(h ^ byte, 0x01000193);
-  return h >>> 0;
 }

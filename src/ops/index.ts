@@ -18,6 +18,7 @@ export { gemm, linear } from './matmul.ts';
 export { mergePatches } from './merge_patches.ts';
 export { mtloraLinear } from './mtlora_linear.ts';
 export { adamw } from './optim/adamw.ts';
+export { ema } from './optim/ema.ts';
 export { gradNorm } from './optim/grad_norm.ts';
 export { sgd } from './optim/sgd.ts';
 export { patchEmbed } from './patch_embed.ts';

@@ -1,5 +1,6 @@
-// Checkpoints: all tensors of the model under the release's names, AdamW's moments beside them as
-// `optimizer.exp_avg.<name>`, and in the metadata where the run stood. Those of the release are read too.
+// Checkpoints: all tensors of the model under the release's names, AdamW's moments and moving averages beside
+// them as `optimizer.exp_avg.<name>` and `optimizer.ema.<name>`, and in the metadata where the run stood.
+// Those of the release are read too.
 import { basename } from 'node:path';
 import { z } from 'zod';
 import type { HostTensor } from '../data/host_tensor.ts';
@@ -30,6 +31,8 @@ export type Checkpoint = {
   readonly model: Tensors;
   /** null: the file holds a model alone. */
   readonly run: { readonly position: Position; readonly moments: readonly [Tensors, Tensors];
+    /** null: the run kept none. */
+    readonly averages: Tensors | null;
     /** null: a file of the release, which does not say. */
     readonly fixed: Readonly<Record<string, string>> | null } | null;
 };
@@ -39,6 +42,7 @@ const POSITION: z.ZodType<Position> = z.strictObject({ step: count, tracked: cou
 const FIXED = z.record(z.string(), z.string());
 const FORMAT = 'mtlora checkpoint 1';
 const MOMENTS = ['optimizer.exp_avg.', 'optimizer.exp_avg_sq.'] as const;
+const AVERAGES = 'optimizer.ema.';
 
 /** What a continued run must have in common with the run that it continues, by the fields that set it. */
 function fixedFields({ SEED, DATA, TRAIN }: Config, { samples }: Position): Record<string, string> {
@@ -57,10 +61,12 @@ export async function saveCheckpoint(
   versions: Readonly<Record<string, string>>,
 ): Promise<void> {
   const tensors = fullStateDict(store.spec, await store.read(), position.tracked);
-  const moments = await store.readMoments();
-  moments.forEach((values, which) => {
-    for (const [name, tensor] of values) tensors.set(MOMENTS[which]! + name, tensor);
-  });
+  const { moments, averages } = store.arena;
+  const kept = [[MOMENTS[0], moments[0]], [MOMENTS[1], moments[1]], [AVERAGES, averages]] as const;
+  for (const [prefix, buffer] of kept) {
+    if (!buffer) continue;
+    for (const [name, tensor] of await store.readArena(buffer)) tensors.set(prefix + name, tensor);
+  }
   writeSafetensors(path, tensors, {
     format: FORMAT,
     position: JSON.stringify(position),
@@ -87,13 +93,14 @@ export async function readCheckpoint(
 ): Promise<Checkpoint> {
   if (!path.toLowerCase().endsWith('.safetensors')) return readReleased(path, context);
   const { tensors, metadata } = readSafetensors(path);
-  const moments: [Tensors, Tensors] = [new Map(), new Map()];
-  const model: Tensors = new Map();
+  const groups = [...MOMENTS, AVERAGES, ''].map((prefix) => [prefix, new Map<string, HostTensor>()] as const);
   for (const [name, tensor] of tensors) {
-    const which = MOMENTS.findIndex((prefix) => name.startsWith(prefix));
-    if (which < 0) model.set(name, tensor);
-    else moments[which]!.set(name.slice(MOMENTS[which]!.length), tensor);
+    const [prefix, group] = groups.find(([start]) => name.startsWith(start))!;
+    group.set(name.slice(prefix.length), tensor);
   }
+  const [first, second, averages, model] = groups.map(([, group]) => group) as
+    [Tensors, Tensors, Tensors, Tensors];
+  const moments = [first, second] as const;
   if (metadata.format !== FORMAT) return { path, model, run: null };
   const checked = <T>(schema: z.ZodType<T>, field: string): T => {
     const parsed = schema.safeParse(parseJson(metadata[field]));
@@ -101,10 +108,10 @@ export async function readCheckpoint(
     throw new Error(`Cannot resume from "${path}": its metadata must hold a whole "${field}" `
       + '(the file is damaged)');
   };
-  const wrong = wrongMoment(model, moments);
+  const wrong = wrongMoment(model, moments) ?? wrongAverage(model, averages);
   if (wrong !== null) throw new Error(`Cannot resume from "${path}": ${wrong}`);
   const [position, fixed] = [checked(POSITION, 'position'), checked(FIXED, 'fixed')];
-  return { path, model, run: { position, moments, fixed } };
+  return { path, model, run: { position, moments, averages: averages.size > 0 ? averages : null, fixed } };
 }
 
 function parseJson(text: string | undefined): unknown {
@@ -128,6 +135,16 @@ function wrongMoment(model: Tensors, [first, second]: readonly [Tensors, Tensors
   return null;
 }
 
+function wrongAverage(model: Tensors, averages: Tensors): string | null {
+  for (const [name, tensor] of averages) {
+    const fits = tensor.dtype === 'F32' && tensor.shape.join() === model.get(name)?.shape.join();
+    if (!fits) return `the average of "${name}" must be in F32 and of its shape`;
+    const finite = (tensor.data as Float32Array).every(Number.isFinite);
+    if (!finite) return `the average of "${name}" must be finite`;
+  }
+  return null;
+}
+
 async function readReleased(path: string, context: ReleaseContext | null): Promise<Checkpoint> {
   const root = await readPth(path);
   const model = stateDictOf(path, root);
@@ -135,7 +152,7 @@ async function readReleased(path: string, context: ReleaseContext | null): Promi
   if (!found) return { path, model, run: null };
   const step = found.epochs * context.stepsPerEpoch;
   const position = { step, tracked: trackedOf({ path, model, run: null }), samples: context.samples };
-  return { path, model, run: { position, moments: found.moments, fixed: null } };
+  return { path, model, run: { position, moments: found.moments, averages: null, fixed: null } };
 }
 
 /** Loads a file's model into the store. @returns lines that say what was loaded and what was not */
@@ -163,17 +180,27 @@ export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: n
   }
 }
 
-/** Restores the optimizer; the step must be compiled, which tells what the optimizer updates. */
-export async function loadMoments(store: ParameterStore, checkpoint: Checkpoint): Promise<void> {
-  const { moments } = checkpoint.run!;
-  const [updated] = await store.readMoments();
+/** The checkpoint with the model's averages as its model, where it has any. */
+export function averaged(checkpoint: Checkpoint): Checkpoint {
+  return { ...checkpoint, model: new Map([...checkpoint.model, ...checkpoint.run?.averages ?? []]) };
+}
+
+/**
+ * Restores the optimizer, and the averages where both have them; the step must be compiled, which tells what
+ * the optimizer updates.
+ */
+export async function loadOptimizer(store: ParameterStore, checkpoint: Checkpoint): Promise<void> {
+  const { moments, averages } = checkpoint.run!;
+  const { arena } = store;
+  const updated = await store.readArena(arena.moments[0]);
   const differing = [...updated.keys()].find((name) => !moments[0].has(name))
     ?? [...moments[0].keys()].find((name) => !updated.has(name));
   if (differing !== undefined) {
     throw new Error(`Cannot resume from "${checkpoint.path}": what trains must be the same as in that run, `
       + `"${differing}" differs (--weights-only starts a new run from its weights)`);
   }
-  store.loadMoments(moments);
+  moments.forEach((values, which) => store.loadArena(arena.moments[which]!, values));
+  if (averages && arena.averages) store.loadArena(arena.averages, averages);
 }
 
 /** `ckpt_epoch_<e>` after epoch e as a whole; `…_step_<s>` where the run was interrupted after s updates. */

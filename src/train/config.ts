@@ -41,6 +41,7 @@ export type ConfigFlags = {
   optim?: string;
   best?: string;
   keep?: string | number;
+  ema?: string | number;
   tensorboard?: boolean;
 };
 
@@ -71,6 +72,7 @@ const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['optim', '--optim', 'TRAIN.OPTIMIZER.NAME'],
   ['best', '--best', 'TRAIN.BEST'],
   ['keep', '--keep', 'TRAIN.KEEP_CHECKPOINTS'],
+  ['ema', '--ema', 'TRAIN.EMA_DECAY'],
   ['tensorboard', '--tensorboard', 'TENSORBOARD'],
 ];
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeBytes } from '../data/file_bytes.ts';
 import { openGpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
-import { readCheckpoint } from './checkpoint.ts';
+import { averaged, readCheckpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { formatParams, paramsReport } from './params_report.ts';
 import { describeModel, openModel } from './prepare.ts';
@@ -23,7 +23,8 @@ export async function runEvaluation(
   await using cleanup = new AsyncDisposableStack();
   const file = config.MODEL.RESUME || furthestCheckpoint(folder);
   if (file === null) throw new Error(`--eval: there is no checkpoint in "${folder}": name one with --resume`);
-  const checkpoint = await readCheckpoint(file);
+  const read = await readCheckpoint(file);
+  const checkpoint = config.TRAIN.EMA_DECAY > 0 ? averaged(read) : read;
   const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
   const { store } = await openModel(gpu, config, terminal.say, checkpoint);

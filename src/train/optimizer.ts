@@ -4,16 +4,18 @@ import type { Gpu } from '../gpu/device.ts';
 import { scope } from '../gpu/program.ts';
 import { adamw } from '../ops/optim/adamw.ts';
 import { BLOCK } from '../ops/optim/arena.ts';
+import { ema } from '../ops/optim/ema.ts';
 import { gradNorm } from '../ops/optim/grad_norm.ts';
 import { sgd } from '../ops/optim/sgd.ts';
 import type { Arena } from '../mtlora/store.ts';
 import type { Config } from './config.ts';
 
 /** The arena in ranges that the device can bind. */
-type Range = Readonly<Record<'values' | 'grads' | 'expAvg' | 'expAvgSq' | 'flags', Tensor>>;
+type Range = Readonly<Record<'values' | 'grads' | 'expAvg' | 'expAvgSq' | 'flags', Tensor>>
+  & { readonly averages: Tensor | null };
 
 /**
- * Traces one optimizer step over all trainable parameters: global norm, clipping, update.
+ * Traces one optimizer step over all trainable parameters: global norm, clipping, update, moving averages.
  *
  * @param skipped [1] u32, lasting: counts steps that were left out because the norm was not finite
  * @returns the gradients' norm before clipping, [1]
@@ -22,15 +24,17 @@ export function optimizerStep(gpu: Gpu, arena: Arena, skipped: Tensor, config: C
   return scope('optimizer', () => {
     const ranges = rangesOf(gpu, arena);
     const norm = gradNorm(ranges, skipped);
-    const { OPTIMIZER: { NAME, BETAS, EPS, MOMENTUM }, WEIGHT_DECAY: weightDecay, CLIP_GRAD } = config;
+    const { OPTIMIZER: { NAME, BETAS, EPS: eps, MOMENTUM }, WEIGHT_DECAY: weightDecay, CLIP_GRAD } = config;
+    const [beta1, beta2] = BETAS as [number, number];
     const clip = CLIP_GRAD ?? 0;
     for (const range of ranges) {
+      const { values, grads, expAvg, expAvgSq, flags, averages } = range;
       if (NAME === 'sgd') {
-        const { values, grads, expAvg, flags } = range;
         sgd({ values, grads, momentum: expAvg, flags }, norm, { factor: MOMENTUM, weightDecay, clip });
       } else {
-        adamw(range, norm, { beta1: BETAS[0]!, beta2: BETAS[1]!, eps: EPS, weightDecay, clip });
+        adamw({ values, grads, expAvg, expAvgSq, flags }, norm, { beta1, beta2, eps, weightDecay, clip });
       }
+      if (averages) ema(values, averages, { decay: config.EMA_DECAY, micro: config.ACCUMULATION_STEPS });
     }
     return norm;
   });
@@ -43,7 +47,7 @@ export function biasCorrections(
   return { correction1: 1 - BETAS[0]! ** t, correction2: 1 - BETAS[1]! ** t };
 }
 
-function rangesOf({ limits }: Gpu, { values, gradients, moments, flags, floats }: Arena): Range[] {
+function rangesOf({ limits }: Gpu, { values, gradients, moments, averages, flags, floats }: Arena): Range[] {
   // flags, one for each block, must start at an offset that the device can bind at: whole groups of blocks
   const blocksAtOnce = 64;
   const group = BLOCK * blocksAtOnce;
@@ -59,6 +63,7 @@ function rangesOf({ limits }: Gpu, { values, gradients, moments, flags, floats }
     ranges.push({
       values: view('parameters', values), grads: view('gradients', gradients),
       expAvg: view('first moments', moments[0]), expAvgSq: view('second moments', moments[1]),
+      averages: averages && view('averaged parameters', averages),
       flags: makeTensor([flagCount], flagStorage, false, 'u32'),
     });
   }

@@ -37,7 +37,7 @@ export async function openModel(
   gpu: Gpu, config: Config, say: Say, resume: Checkpoint | null,
 ): Promise<{ store: ParameterStore; tracked: number }> {
   const spec = modelSpec(config);
-  const store = new ParameterStore(gpu, spec);
+  const store = new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0 });
   store.initialise(config.SEED);
   const { RESUME_BACKBONE } = config.MODEL;
   const report = (file: string, lines: readonly string[]): void => {

@@ -6,7 +6,7 @@ import { countBatches } from '../data/order.ts';
 import { openGpu, type Gpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
-import { expectSameRun, isInterruption, loadMoments, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { expectSameRun, isInterruption, loadOptimizer, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { Checkpoint, Position, ReleaseContext } from './checkpoint.ts';
 import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';
@@ -118,7 +118,12 @@ async function openRun(
   for (const { label, plan } of trainStep.programs) {
     for (const line of describePlan(label, plan)) say(`plan       ${line}`);
   }
-  if (resume && continued) await loadMoments(store, resume);
+  store.startAverages();
+  if (resume && continued) await loadOptimizer(store, resume);
+  if (continued && (continued.averages === null) !== (store.arena.averages === null)) {
+    say(`averages   ${continued.averages ? 'of the checkpoint are left out, as TRAIN.EMA_DECAY is 0'
+      : 'start from the weights: the checkpoint has none'}`);
+  }
   say(`output     ${folder.path}${start.step > 0 ? `, continued after update ${start.step}` : ''}`);
   folder.write('config.yaml', formatConfig(config));
   folder.rewind(start.step, resume?.path ?? null);
@@ -179,7 +184,12 @@ async function save(run: Run, name: string, position: Position): Promise<void> {
   if (config.TRAIN.KEEP_CHECKPOINTS !== null) folder.keepLatest(config.TRAIN.KEEP_CHECKPOINTS);
 }
 
-async function validate(run: Run, step: number): Promise<Validated | null> {
+/** Evaluates the averages of the parameters, where the run keeps any, else the parameters. */
+function validate(run: Run, step: number): Promise<Validated | null> {
+  return run.store.withAverages(() => validateNow(run, step));
+}
+
+async function validateNow(run: Run, step: number): Promise<Validated | null> {
   const { config, validation, journal, store, terminal, options, signal, perEpoch } = run;
   const rows = Math.max(options.rows ?? 0, config.EVAL_PICTURES);
   const found = await validation.run({ signal, rows });

@@ -67,7 +67,7 @@ test('compare --plot draws a point for each run, in SVG and in PNG', async () =>
   const { width, height, channels, data } = decode(readFileSync(png));
   expect([width, height]).toEqual([1520, 960]);
   const pixel = ([x, y]: number[]): number[] =>
-    [...data.slice((2 * Math.round(y!) * width + 2 * Math.round(x!)) * channels).slice(0, 3)];
+    Array.from(data.slice((2 * Math.round(y!) * width + 2 * Math.round(x!)) * channels).slice(0, 3));
   expect(circles.map(pixel)).toEqual([[0x3b, 0x82, 0xc4], [0xe0, 0x80, 0x3a]]);
 });
 

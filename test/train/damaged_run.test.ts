@@ -44,6 +44,10 @@ test.each<[string, Record<string, HostTensor>, Record<string, string>, string]>(
     'the moments of "c" must be two'],
   ['moments that are not finite', { 'optimizer.exp_avg_sq.a.weight': floats(1, NaN) }, {},
     'the moments of "a.weight" must be finite'],
+  ['averages of another shape', { 'optimizer.ema.b.weight': floats(1, 2) }, {},
+    'the average of "b.weight" must be in F32 and of its shape'],
+  ['averages that are not finite', { 'optimizer.ema.b.weight': floats(Infinity) }, {},
+    'the average of "b.weight" must be finite'],
 ])('readCheckpoint() refuses a run with %s', async (_, tensors, metadata, says) => {
   const file = saved({ ...TENSORS, ...tensors }, { ...METADATA, ...metadata });
   const failure = await readCheckpoint(file).then(() => '', (error: Error) => error.message);

@@ -26,6 +26,7 @@ const FLAGS: readonly (readonly [string, keyof ConfigFlags, string])[] = [
   ['--optim <name>', 'optim', 'adamw or sgd'],
   ['--best <score>', 'best', 'keeps the best model by delta_m, loss or such as semseg.mIoU'],
   ['--keep <n>', 'keep', 'keeps the latest n checkpoints; without it all'],
+  ['--ema <decay>', 'ema', 'evaluates moving averages of the weights, such as 0.999'],
   ['--tensorboard', 'tensorboard', 'writes event files for TensorBoard into the run\'s folder'],
   ['--skip_initial_validation', 'skipInitialValidation', 'no evaluation when --resume is given'],
   ['--eval', 'eval', 'evaluate the model of --resume, or the run\'s last one, and end'],
