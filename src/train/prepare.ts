@@ -41,7 +41,8 @@ export async function openModel(
   store.initialise(config.SEED);
   const { RESUME_BACKBONE } = config.MODEL;
   const report = (file: string, lines: readonly string[]): void => {
-    say(`weights    "${file}": ${lines.join('; ')}`);
+    say(`weights    "${file}"`);
+    for (const line of lines) say(`           ${line}`);
   };
   if (RESUME_BACKBONE !== '' && !resume) {
     const file = await readCheckpoint(RESUME_BACKBONE);

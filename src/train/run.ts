@@ -31,6 +31,8 @@ export type RunOptions = {
   readonly weightsOnly?: boolean;
   /** Evaluate before the first update. */
   readonly evaluateFirst?: boolean;
+  /** Lines on what the run is, for the first ones that it says. */
+  readonly about?: readonly string[];
   /** Pictures of each evaluation to keep for a contact sheet. */
   readonly rows?: number;
   /** The command that continues the run from a checkpoint. */
@@ -105,7 +107,7 @@ async function openRun(
   if (resume && continued) expectSameRun(resume, config, samples);
 
   const gpu = cleanup.adopt(await openGpu({ device: options.device }), (open) => open.close());
-  for (const line of describeModel(gpu, config)) say(line);
+  for (const line of [...describeModel(gpu, config), ...options.about ?? []]) say(line);
   const { store, tracked } = await openModel(gpu, config, say, resume);
   const start = { step: continued?.position.step ?? 0, tracked, samples };
   const loader = cleanup.adopt(openSplit(config, 'train', {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSyntheticPascal } from '../../data/synth/write.ts';
 import { loadConfig } from '../config.ts';
@@ -8,10 +8,15 @@ import { resultsTable, type Metrics } from '../results.ts';
 import { runTraining } from '../run.ts';
 import type { Register, Terminal } from './command.ts';
 
-const CONFIG = fileURLToPath(new URL('../../../configs/demo.yaml', import.meta.url));
+const CONFIGS = fileURLToPath(new URL('../../../configs', import.meta.url));
 const FOLDER = join('runs', 'demo');
 const PICTURES = { train: 128, val: 16, size: [120, 160], seed: 1 } as const;
 const ROWS = 8;
+
+const ABOUT = [
+  'about      a small Swin, trained on 2,000 other synthetic scenes, stays frozen as pretrained weights do;',
+  '           low-rank branches and decoders learn four tasks of new scenes at once',
+];
 
 type Options = { readonly device?: string; readonly opts?: string[] };
 
@@ -22,10 +27,11 @@ export const register: Register = (program, terminal) => {
     .option('--opts <pairs...>', 'configuration fields and values: KEY VALUE KEY VALUE …')
     .action(async ({ device, opts = [] }: Options) => {
       const data = join(FOLDER, 'data');
-      const { config } = loadConfig(CONFIG, opts, { pascal: data });
+      const resumeBackbone = relative('.', join(CONFIGS, 'demo_backbone.safetensors'));
+      const { config } = loadConfig(join(CONFIGS, 'demo.yaml'), opts, { pascal: data, resumeBackbone });
       await writeData(data, terminal);
       const { rows } = await runTraining(config, {
-        folder: FOLDER, device, rows: ROWS, evaluateFirst: true, autoResume: true, startOver: true,
+        folder: FOLDER, device, about: ABOUT, rows: ROWS, evaluateFirst: true, autoResume: true, startOver: true,
         resumeCommand: () => ['mtlora-train', ...terminal.args].join(' '),
       }, terminal);
       conclude(rows, terminal);
