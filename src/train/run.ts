@@ -6,7 +6,9 @@ import { countBatches } from '../data/order.ts';
 import { openGpu, type Gpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
-import { expectSameRun, isInterruption, loadOptimizer, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import {
+  expectSameRun, isInterruption, loadOptimizer, readCheckpoint, saveCheckpoint,
+} from './checkpoint.ts';
 import type { Checkpoint, Position, ReleaseContext } from './checkpoint.ts';
 import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';

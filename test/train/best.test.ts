@@ -67,7 +67,8 @@ test('BestModel keeps the model of the best score, and goes on from it', async (
 
   const continued = new BestModel(folder, config, 8);
   expect(await continued.offer(store(2), metrics(-3), at(12))).toBe(null);
-  expect((await continued.offer(store(2), metrics(1), at(16)))!.line).toMatch('before -3.0000 after update 4');
+  expect((await continued.offer(store(2), metrics(1), at(16)))!.line)
+    .toMatch('before -3.0000 after update 4');
 });
 
 test('BestModel sets aside what a rewound run or another criterion made', async () => {

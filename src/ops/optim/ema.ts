@@ -12,7 +12,9 @@ import { dispatch } from '../../gpu/program.ts';
 export function ema(values: Tensor, averages: Tensor, { decay = 0.9999, micro = 1 } = {}): void {
   expectShape('ema', 'averages', averages.shape, values.shape);
   const vectors = size(values.shape) / 4;
-  if (!Number.isInteger(vectors)) throw new Error(`ema: values must be whole vec4, got [${values.shape.join()}]`);
+  if (!Number.isInteger(vectors)) {
+    throw new Error(`ema: values must be whole vec4, got [${values.shape.join(', ')}]`);
+  }
 
   const params = { vectors, share: 1 - decay, micro };
   dispatch('ema/update', { values, averages }, { params, threads: vectors, flops: 12 * vectors });

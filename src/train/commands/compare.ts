@@ -35,6 +35,8 @@ async function drawPlot(path: string, runs: readonly Compared[]): Promise<void> 
 }
 
 function picture(path: string): string {
-  if (!['.svg', '.png'].includes(extname(path))) throw new InvalidArgumentError('It must end in .svg or .png.');
+  if (!['.svg', '.png'].includes(extname(path))) {
+    throw new InvalidArgumentError('It must end in .svg or .png.');
+  }
   return path;
 }

@@ -34,7 +34,8 @@ export function lineChart({ title, series, log = false, better }: Chart): string
   const map: Scale = log ? Math.log10 : (y) => y;
   const ys = padded(extent(points.map(([, y]) => map(y))));
   const x: Scale = (value) => LEFT + (value - xs[0]) / (xs[1] - xs[0]) * (WIDTH - LEFT - RIGHT);
-  const y: Scale = (value) => HEIGHT - BOTTOM - (map(value) - ys[0]) / (ys[1] - ys[0]) * (HEIGHT - TOP - BOTTOM);
+  const y: Scale = (value) =>
+    HEIGHT - BOTTOM - (map(value) - ys[0]) / (ys[1] - ys[0]) * (HEIGHT - TOP - BOTTOM);
   const legend = shown.map(({ name }, i) =>
     `<span><i style="background:${COLOURS[i % COLOURS.length]}"></i>${escapeHtml(name)}</span>`).join('');
   const data = shown.map(({ name, points: all }) => ({ name, points: all.map(([px, py]) =>
@@ -67,7 +68,8 @@ function gridY(ys: readonly [number, number], log: boolean, y: Scale): string {
 
 function gridX(xs: readonly [number, number], x: Scale): string {
   return ticks(xs, 6).map((tick) =>
-    `<text x="${round(x(tick))}" y="${HEIGHT - 8}" text-anchor="middle">${shortNumber(tick)}</text>`).join('');
+    `<text x="${round(x(tick))}" y="${HEIGHT - 8}" text-anchor="middle">${shortNumber(tick)}</text>`)
+    .join('');
 }
 
 /** The lowest and the highest of some values, apart even where all are one. */

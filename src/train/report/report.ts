@@ -67,7 +67,8 @@ function tiles(run: RunRecord): string {
 function results(run: RunRecord): string {
   const { evaluations, best, config: { TASKS } } = run;
   if (evaluations.length === 0) return '';
-  const columns = [...new Set([evaluations[0]!, best, evaluations.at(-1)!])].filter((found) => found !== null);
+  const columns = [...new Set([evaluations[0]!, best, evaluations.at(-1)!])]
+    .filter((found) => found !== null);
   const titles = columns.map((found) =>
     epochText(run, found.step) + (found === best && columns.length > 1 ? ' (best)' : ''));
   const rows = TASKS.map((task) => {
@@ -82,10 +83,12 @@ function results(run: RunRecord): string {
 }
 
 function trainingCharts({ train, evaluations, config: { TASKS } }: RunRecord): string {
-  const of = (name: string, value: (line: RunRecord['train'][number]) => number | undefined): Series =>
+  type Value<T> = (of: T) => number | undefined;
+  const of = (name: string, value: Value<RunRecord['train'][number]>): Series =>
     ({ name, points: train.map((line) => [line.step, value(line) ?? NaN]) });
-  const validation = (value: (found: RunRecord['evaluations'][number]) => number | undefined): Series =>
-    ({ name: 'validation', dots: true, points: evaluations.map((found) => [found.step, value(found) ?? NaN]) });
+  const validation = (value: Value<RunRecord['evaluations'][number]>): Series => ({
+    name: 'validation', dots: true, points: evaluations.map((found) => [found.step, value(found) ?? NaN]),
+  });
   const losses = ['total', ...TASKS].map((name) => lineChart({
     title: name === 'total' ? 'loss, weighted sum' : `loss, ${TITLES[name as keyof typeof TITLES]}`,
     series: [of('training', ({ loss }) => loss[name]), validation(({ loss }) =>
@@ -94,9 +97,9 @@ function trainingCharts({ train, evaluations, config: { TASKS } }: RunRecord): s
   return section('Training', [
     ...losses,
     lineChart({ title: 'learning rate', series: [of('learning rate', ({ lr }) => lr)] }),
-    lineChart({ title: 'gradient norm', log: true, series: [of('before clipping', (line) => line.grad_norm)] }),
-    lineChart({ title: 'images a second', series: [of('images/s', (line) => line.images_per_second)] }),
-    lineChart({ title: 'time spent waiting for data', series: [of('per cent', (line) => 100 * line.data_wait)] }),
+    lineChart({ title: 'gradient norm', log: true, series: [of('before clipping', (at) => at.grad_norm)] }),
+    lineChart({ title: 'images a second', series: [of('images/s', (at) => at.images_per_second)] }),
+    lineChart({ title: 'time spent waiting for data', series: [of('per cent', (at) => 100 * at.data_wait)] }),
   ]);
 }
 
@@ -104,7 +107,8 @@ function scoreCharts({ evaluations, config: { TASKS } }: RunRecord): string {
   if (evaluations.length === 0) return '';
   const charts = TASKS.map((task) => {
     const { name, better } = mainScore(task, evaluations[0]!.scores[task]!);
-    const points = evaluations.map((found) => [found.step, mainScore(task, found.scores[task]!).value] as const);
+    const points = evaluations.map(({ step, scores }) =>
+      [step, mainScore(task, scores[task]!).value] as const);
     return lineChart({ title: `${TITLES[task]}, ${name}`, better, series: [{ name, points, dots: true }] });
   });
   const gains = evaluations.flatMap((found) =>
@@ -120,9 +124,10 @@ function gallery(run: RunRecord, found: Gallery | null): string {
     `<figure><img alt="${escapeHtml(caption)}" src="data:image/png;base64,${
       readFileSync(path).toString('base64')}"><figcaption>${escapeHtml(caption)}</figcaption></figure>`;
   return [...found.tasks].map(([task, { label, strips }]) =>
-    `<h2>${escapeHtml(TITLES[task])}</h2><div class="strips">${strip(found.image, 'image')}${
-      strip(label, 'label')}${strips.map(({ step, path }) => strip(path, epochText(run, step))).join('')}</div>`)
-    .join('');
+    `<h2>${escapeHtml(TITLES[task])}</h2><div class="strips">${[
+      strip(found.image, 'image'), strip(label, 'label'),
+      ...strips.map(({ step, path }) => strip(path, epochText(run, step))),
+    ].join('')}</div>`).join('');
 }
 
 function parameters({ config }: RunRecord): string {
@@ -139,7 +144,8 @@ function profile(folder: string): string {
   return `<h2>Kernels</h2>${htmlTable([
     ['kernel', 'variant', 'calls', 'ms', 'share', 'GFLOP/s', 'GB/s'],
     ...rows.map((row) => [row.kernel, row.variant, String(row.calls), row.ms.toFixed(3),
-      `${(100 * row.share).toFixed(1)} %`, row.gflopsPerSecond.toFixed(1), row.gigabytesPerSecond.toFixed(2)]),
+      `${(100 * row.share).toFixed(1)} %`, row.gflopsPerSecond.toFixed(1),
+      row.gigabytesPerSecond.toFixed(2)]),
   ])}`;
 }
 

@@ -42,7 +42,9 @@ export function readRun(path: string): RunRecord {
   const entries = readLog(log);
   const all = <T>(kind: string): T[] => entries.filter((entry) => entry.kind === kind) as unknown as T[];
   const [starts, evaluations] = [all<Start>('start'), all<Evaluated>('evaluation')];
-  if (starts.length === 0) throw new Error(`"${log}" must tell of a run's start, got ${entries.length} lines`);
+  if (starts.length === 0) {
+    throw new Error(`"${log}" must tell of a run's start, got ${entries.length} lines`);
+  }
   return {
     path, config, starts, evaluations,
     yaml: readFileSync(yaml, 'utf8'),
