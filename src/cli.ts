@@ -8,6 +8,7 @@ import { register as devices } from './train/commands/devices.ts';
 import { register as exportModel } from './train/commands/export.ts';
 import { register as merge } from './train/commands/merge.ts';
 import { register as params } from './train/commands/params.ts';
+import { register as predict } from './train/commands/predict.ts';
 import { register as report } from './train/commands/report.ts';
 import { register as synth } from './train/commands/synth.ts';
 import { register as train } from './train/commands/train.ts';
@@ -15,7 +16,7 @@ import { register as verify } from './train/commands/verify.ts';
 import { PACKAGE_VERSION } from './train/versions.ts';
 
 const COMMANDS: readonly Register[] = [
-  train, demo, synth, params, report, compare, devices, exportModel, merge, verify,
+  train, predict, demo, synth, params, report, compare, devices, exportModel, merge, verify,
 ];
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;

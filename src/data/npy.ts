@@ -1,4 +1,5 @@
 // NumPy's .npy: magic, version, header length, a Python dict as text, then the values.
+import { writeFileSync } from 'node:fs';
 import { decoding, readFile } from './file.ts';
 
 /** `data` is row-major whatever the file's order is. */
@@ -65,4 +66,17 @@ function rowMajor<T extends NpyData>(data: T, shape: readonly number[]): T {
     for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
   }
   return out;
+}
+
+/** `data` is row-major, of `shape`. */
+export function writeNpy(path: string, shape: readonly number[], data: Float32Array): void {
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tuple}), }`;
+  const size = Math.ceil((10 + text.length + 1) / 64) * 64 - 10;       // values start at a multiple of 64
+  const header = Buffer.alloc(10 + size, ' ');
+  header.write('\x93NUMPY\x01\x00', 'latin1');
+  header.writeUInt16LE(size, 8);
+  header.write(text, 10);
+  header[9 + size] = 10;
+  writeFileSync(path, Buffer.concat([header, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]));
 }

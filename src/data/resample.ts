@@ -2,7 +2,7 @@
 import { makeField } from './sample.ts';
 import type { Field } from './sample.ts';
 
-/** The taps of an axis: four source indices and four weights for each output position. */
+/** The taps of an axis: source indices and weights for each output position. */
 type Taps = { readonly index: Int32Array; readonly weight: Float32Array };
 
 /**
@@ -86,6 +86,45 @@ function cubicTaps(inSize: number, outSize: number): Taps {
     const floor = Math.floor(at);
     weight.set(cubicWeights(Math.fround(at - floor)), 4 * o);
     for (let k = 0; k < 4; k++) index[4 * o + k] = Math.min(Math.max(floor - 1 + k, 0), inSize - 1);
+  }
+  return { index, weight };
+}
+
+/**
+ * Bilinear, half-pixel centres, clamped to the picture, a row at a time: maps of many channels need never be
+ * held at their full size.
+ *
+ * @returns the row `y` of the result, [width, channels], good until the next call
+ */
+export function linearRows(field: Field, height: number, width: number): (y: number) => Float32Array {
+  const { channels, data } = field;
+  const [across, down] = [linearTaps(field.width, width), linearTaps(field.height, height)];
+  const out = new Float32Array(width * channels);
+  return (y) => {
+    const [top, bottom] = [0, 1].map((tap) => down.index[2 * y + tap]! * field.width * channels);
+    const below = down.weight[y]!;
+    let to = 0;
+    for (let x = 0; x < width; x++) {
+      const left = across.index[2 * x]! * channels, right = across.index[2 * x + 1]! * channels;
+      const w = across.weight[x]!;
+      for (let c = 0; c < channels; c++) {
+        const upper = data[top! + left + c]! * (1 - w) + data[top! + right + c]! * w;
+        const lower = data[bottom! + left + c]! * (1 - w) + data[bottom! + right + c]! * w;
+        out[to++] = upper * (1 - below) + lower * below;
+      }
+    }
+    return out;
+  };
+}
+
+/** Two indices for each output position, and the second one's weight. */
+function linearTaps(inSize: number, outSize: number): Taps {
+  const [index, weight] = [new Int32Array(2 * outSize), new Float32Array(outSize)];
+  for (let o = 0; o < outSize; o++) {
+    const at = Math.max(Math.fround((o + 0.5) * (inSize / outSize) - 0.5), 0);
+    const first = Math.min(Math.floor(at), inSize - 1);
+    index.set([first, Math.min(first + 1, inSize - 1)], 2 * o);
+    weight[o] = at - first;
   }
   return { index, weight };
 }

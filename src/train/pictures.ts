@@ -6,7 +6,7 @@ import { IGNORE, type DataTask } from '../data/sample.ts';
 
 type Colour = readonly [number, number, number];
 
-/** Background, head, torso, upper arm, lower arm, upper leg, lower leg. */
+/** Background, head, torso, upper arm, lower arm, upper leg, lower leg; then VOC's colours. */
 export const PARTS_PALETTE: Palette = [
   [0, 0, 0],
   [230, 85, 70],
@@ -15,6 +15,7 @@ export const PARTS_PALETTE: Palette = [
   [70, 205, 200],
   [75, 110, 220],
   [180, 95, 205],
+  ...VOC_PALETTE.slice(7),
 ];
 const PALETTES: Partial<Record<DataTask, Palette>> = { semseg: VOC_PALETTE, human_parts: PARTS_PALETTE };
 
@@ -26,6 +27,9 @@ const DEPTH_STOPS: readonly Colour[] = [
   [55, 85, 140],
   [65, 15, 85],
 ];
+
+/** Of saliency and edges over a picture. */
+const HIGHLIGHT: Colour = [255, 70, 50];
 
 /** What a loader makes of a picture: (value − mean) / std of ImageNet, a channel. */
 const MEAN = [0.485, 0.456, 0.406] as const;
@@ -55,15 +59,17 @@ export function depthRange(map: Float32Array): readonly [number, number] {
 /**
  * Colours one map of a task; ignored pixels become a grey chequerboard, those of semseg VOC's cream.
  *
- * @param map [S, S] classes, probabilities 0..1 or metres, or [3, S, S] unit normals; 255 where ignored
+ * @param map [H, W] classes, probabilities 0..1 or metres, or [3, H, W] unit normals; 255 where ignored
+ * @param size [H, W], or the side of a square
  */
 export function mapPicture(
   task: DataTask,
   map: Float32Array,
-  size: number,
+  size: number | readonly [number, number],
   range = task === 'depth' ? depthRange(map) : null,
 ): Picture {
-  const pixels = size * size;
+  const [height, width] = typeof size === 'number' ? [size, size] : size;
+  const pixels = height * width;
   expectLength(`mapPicture "${task}"`, map, task === 'normals' ? 3 * pixels : pixels);
   const data = new Uint8Array(3 * pixels);
   for (let at = 0; at < pixels; at++) {
@@ -71,11 +77,11 @@ export function mapPicture(
     const ignored = value === IGNORE && task !== 'semseg';
     const normal = task === 'normals' ? ([value, map[at + pixels]!, map[at + 2 * pixels]!] as const) : null;
     data.set(
-      ignored ? chequer(at % size, Math.floor(at / size)) : colourOf(task, value, normal, range),
+      ignored ? chequer(at % width, Math.floor(at / width)) : colourOf(task, value, normal, range),
       at * 3,
     );
   }
-  return { width: size, height: size, data };
+  return { width, height, data };
 }
 
 function colourOf(
@@ -112,24 +118,27 @@ function chequer(x: number, y: number): Colour {
 }
 
 /**
- * Lays a class map's colours over a picture; background (0) and ignored pixels stay as they are.
+ * Lays what `mapPicture` makes of a map over a picture. Background (class 0) and ignored pixels stay as they
+ * are, saliency and edges shine where they are likely.
  *
- * @param image [3, S, S] normalised, as loaders make it
- * @param map [S, S] classes
- * @param alpha share of the class's colour, 0..1
+ * @param map [H, W] or [3, H, W], as `mapPicture` takes it
+ * @param alpha share of the map's colour, 0..1
  */
-export function overlay(image: Float32Array, map: Float32Array, palette: Palette, alpha = 0.6): Picture {
-  const size = Math.sqrt(map.length);
-  const { width, height, data } = imagePicture(image, size);
-  map.forEach((index, at) => {
-    if (index === 0 || index === IGNORE) return;
-    const colour = palette[index];
-    if (!colour)
-      throw new Error(`overlay: a class must be a whole number below ${palette.length}, got ${index}`);
-    for (let c = 0; c < 3; c++)
-      data[at * 3 + c] = Math.round(data[at * 3 + c]! * (1 - alpha) + colour[c]! * alpha);
-  });
-  return { width, height, data };
+export function overlay(task: DataTask, { width, height, data }: Picture, map: Float32Array, alpha = 0.6): Picture {
+  const colours = mapPicture(task, map, [height, width]).data;
+  const classes = PALETTES[task] !== undefined;
+  const likely = task === 'sal' || task === 'edge';
+  const out = data.slice();
+  for (let at = 0; at < width * height; at++) {
+    const value = map[at]!;
+    if (value === IGNORE || (classes && value === 0)) continue;
+    const share = alpha * (likely ? value : 1);
+    for (let c = 0; c < 3; c++) {
+      const colour = likely ? HIGHLIGHT[c]! : colours[3 * at + c]!;
+      out[3 * at + c] = Math.round(data[3 * at + c]! * (1 - share) + colour * share);
+    }
+  }
+  return { width, height, data: out };
 }
 
 function expectLength(name: string, values: Float32Array, length: number): void {

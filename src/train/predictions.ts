@@ -1,5 +1,7 @@
 // What a network's raw outputs say, as maps that pictures and files can hold.
 import type { Batch } from '../data/loader.ts';
+import { linearRows } from '../data/resample.ts';
+import type { Field } from '../data/sample.ts';
 import type { Task } from '../mtlora/spec.ts';
 import type { SheetRow } from './contact_sheet.ts';
 import { sigmoid } from './metrics/meter.ts';
@@ -23,6 +25,30 @@ export function predictionMap(
     case 'normals': return unitVectors(logits, height * width);
     case 'depth': return logits;
   }
+}
+
+/**
+ * The same at another size, to which the raw outputs are brought first.
+ *
+ * @param logits [h, w, C] of the image
+ */
+export function predictionAt(task: Task, logits: Field, height: number, width: number): Float32Array {
+  const rowAt = linearRows(logits, height, width);
+  const { channels } = logits;
+  const planes = task === 'normals' ? 3 : 1;
+  const map = new Float32Array(planes * height * width);
+  const row = new Float32Array(width * channels);
+  for (let y = 0; y < height; y++) {
+    const pixels = rowAt(y);
+    for (let x = 0; x < width; x++) {
+      for (let c = 0; c < channels; c++) row[c * width + x] = pixels[x * channels + c]!;
+    }
+    const part = predictionMap(task, row, [1, channels, 1, width]);
+    for (let plane = 0; plane < planes; plane++) {
+      map.set(part.subarray(plane * width, (plane + 1) * width), (plane * height + y) * width);
+    }
+  }
+  return map;
 }
 
 function unitVectors(vectors: Float32Array, pixels: number): Float32Array {

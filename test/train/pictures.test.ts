@@ -82,24 +82,35 @@ test('mapPicture() colours each task as its values mean', () => {
 });
 
 test('mapPicture() names the value and the length that are wrong', () => {
-  expect(() => mapPicture('human_parts', Float32Array.of(7), 1)).toThrow(
-    'mapPicture: a class of "human_parts" must be a whole number below 7, got 7',
+  expect(() => mapPicture('human_parts', Float32Array.of(0.5), 1)).toThrow(
+    'mapPicture: a class of "human_parts" must be a whole number below 256, got 0.5',
   );
   expect(() => mapPicture('normals', new Float32Array(4), 2)).toThrow(
     'mapPicture "normals": must have 12 values, got 4',
   );
 });
 
+test('mapPicture() takes a height and a width', () => {
+  const { width, height, data } = mapPicture('sal', Float32Array.of(0, 1, 0), [1, 3]);
+  expect([width, height, data[3]]).toEqual([3, 1, 255]);
+});
+
 test('overlay() mixes classes in and leaves background and ignored pixels alone', () => {
-  const white = new Float32Array(12).map(
-    (_, at) => (1 - [0.485, 0.456, 0.406][at >> 2]!) / [0.229, 0.224, 0.225][at >> 2]!,
-  );
-  expect(colours(overlay(white, Float32Array.of(0, 15, 255, 1), VOC_PALETTE, 0.5))).toEqual([
+  const white = { width: 4, height: 1, data: new Uint8Array(12).fill(255) };
+  expect(colours(overlay('semseg', white, Float32Array.of(0, 15, 255, 1), 0.5))).toEqual([
     [255, 255, 255],
     [224, 192, 192],
     [255, 255, 255],
     [192, 128, 128],
   ]);
+});
+
+test('overlay() marks saliency as it is likely, normals everywhere, the picture itself stays', () => {
+  const black = { width: 2, height: 1, data: new Uint8Array(6) };
+  expect(colours(overlay('sal', black, Float32Array.of(0, 0.5), 1))).toEqual([[0, 0, 0], [128, 35, 25]]);
+  const normals = Float32Array.of(0, 1, 0, 0, 1, 0);
+  expect(colours(overlay('normals', black, normals, 0.5))).toEqual([[64, 64, 128], [128, 64, 64]]);
+  expect([...black.data]).toEqual([0, 0, 0, 0, 0, 0]);
 });
 
 test('drawText() sets the dots of a glyph and refuses a letter that it lacks', () => {
