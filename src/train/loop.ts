@@ -13,6 +13,8 @@ export type Training = {
   readonly loader: Loader;
   readonly start: Position;
   readonly signal: AbortSignal;
+  /** Look for the kernel that made the first NaN: every step is waited for. */
+  readonly anomaly?: boolean;
   /** Where checkpoints go; called when all steps before are done. */
   readonly save: (name: string, position: Position) => Promise<void>;
   readonly validate: (step: number) => Promise<void>;
@@ -34,7 +36,7 @@ export function stepsPerEpoch({ TRAIN }: Config, batchesPerEpoch: number): numbe
 
 /** Trains from `start` to the last epoch. */
 export async function trainLoop(training: Training): Promise<Ending> {
-  const { config, step: trainStep, loader, start, signal, save, validate, onSummary } = training;
+  const { config, step: trainStep, loader, start, signal, anomaly, save, validate, onSummary } = training;
   const { TRAIN, DATA, SEED, PRINT_FREQ, SAVE_FREQ, EVAL_FREQ } = config;
   const micro = TRAIN.ACCUMULATION_STEPS;
   const perEpoch = stepsPerEpoch(config, loader.batchesPerEpoch);
@@ -53,11 +55,11 @@ export async function trainLoop(training: Training): Promise<Ending> {
     // a report is waited for when the next step is under way, so that the GPU never waits for it
     const before = pending;
     pending = reported(trainStep, { step, epoch, lr });
-    if (before) monitor.add(expectFinite(await before));
+    if (before) monitor.add(await finite(before));
 
     const epochEnds = step % perEpoch === 0;
-    if (epochEnds || signal.aborted) {
-      monitor.add(expectFinite(await pending));
+    if (epochEnds || signal.aborted || anomaly) {
+      monitor.add(await finite(pending, anomaly ? trainStep : null));
       pending = null;
     }
     if (monitor.steps > 0 && (monitor.steps >= PRINT_FREQ || epochEnds)) {
@@ -109,10 +111,14 @@ export class DivergedError extends Error {
 }
 
 /** The GPU leaves out an update whose gradients are not finite, so parameters are still good here. */
-function expectFinite(told: Told): Told {
+async function finite(reported: Promise<Told>, inspected: TrainStep | null = null): Promise<Told> {
+  const told = await reported;
   const { report, step, epoch } = told;
   if (Number.isFinite(report.total) && report.skipped === 0) return told;
-  const what = whatIsNotFinite(report);
+  const first = await inspected?.findNonFinite();
+  const where = first ? `, which "${first.label ?? 'its input'}" brought in first ("${first.tensor}", `
+    + `element ${first.index})` : '';
+  const what = whatIsNotFinite(report) + where;
   throw new DivergedError(`Update ${step} (epoch ${epoch + 1}): ${what}; it was left out`);
 }
 

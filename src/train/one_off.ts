@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeBytes } from '../data/file_bytes.ts';
 import { openGpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
+import { formatProfile, profile, writeChromeTrace } from '../gpu/profile.ts';
 import { averaged, readCheckpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { formatParams, paramsReport } from './params_report.ts';
@@ -35,6 +36,29 @@ export async function runEvaluation(
   const path = join(folder, 'evaluation.json');
   writeBytes(path, [Buffer.from(`${JSON.stringify({ checkpoint: file, ...found.metrics }, null, 2)}\n`)]);
   terminal.say(`output     ${path}`);
+}
+
+/** Times every kernel of a training step, which needs neither data nor weights. */
+export async function runProfile(
+  config: Config, { folder, device }: Options, terminal: Terminal,
+): Promise<void> {
+  await using cleanup = new AsyncDisposableStack();
+  const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
+  for (const line of describeModel(gpu, config)) terminal.say(line);
+  const { store } = await openModel(gpu, config, terminal.say, null);
+  const { programs } = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
+  mkdirSync(folder, { recursive: true });
+  for (const program of programs) {
+    const { rows, dispatches, totalMs } = await profile(gpu, program);
+    const { label } = program;
+    terminal.say(`profile    ${label}: ${dispatches.length} launches, ${totalMs.toFixed(3)} ms`);
+    terminal.say(formatProfile(rows));
+    const [json, trace] = ['profile', 'trace'].map((name) =>
+      join(folder, `${name}${program === programs[0] ? '' : `-${label}`}.json`)) as [string, string];
+    writeBytes(json, [Buffer.from(`${JSON.stringify({ label, totalMs, rows }, null, 2)}\n`)]);
+    writeChromeTrace(trace, dispatches);
+    terminal.say(`output     ${json}, and ${trace} for chrome://tracing or ui.perfetto.dev`);
+  }
 }
 
 /** Says what a configuration's training step takes, which needs neither data nor weights. */

@@ -31,6 +31,8 @@ export type RunOptions = {
   readonly startOver?: boolean;
   /** Of MODEL.RESUME take the model, not the run. */
   readonly weightsOnly?: boolean;
+  /** Name the kernel that makes the first NaN, at the price of waiting for every step. */
+  readonly anomaly?: boolean;
   /** Evaluate before the first update. */
   readonly evaluateFirst?: boolean;
   /** Lines on what the run is, for the first ones that it says. */
@@ -70,6 +72,7 @@ export async function runTraining(
   try {
     const ending = await trainLoop({
       config, signal, start,
+      anomaly: options.anomaly ?? false,
       step: run.trainStep,
       loader: run.loader,
       save: (name, position) => save(run, name, position),

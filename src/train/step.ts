@@ -1,7 +1,8 @@
 import { backward } from '../autograd/tape.ts';
 import { lasting, makeTensor, release, write, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { compile, type Executable } from '../gpu/executable.ts';
+import { findNonFinite, type Anomaly } from '../gpu/anomaly.ts';
+import { compile, type Executable, type Live } from '../gpu/executable.ts';
 import { keep, scope } from '../gpu/program.ts';
 import { createStorage } from '../gpu/storage.ts';
 import { accumulate } from '../ops/optim/accumulate.ts';
@@ -33,6 +34,8 @@ export type TrainStep = {
   run(batches: readonly HostBatch[], at: { step: number; seed: number; lr: number }): void;
   /** Reads the report of what was submitted so far, and waits for it. */
   report(): Promise<StepReport>;
+  /** Runs the forward and backward pass of the last batch again, launch by launch. @returns its first NaN */
+  findNonFinite(): Promise<Anomaly | null>;
   readonly programs: readonly Executable[];
   destroy(): void;
 };
@@ -70,9 +73,11 @@ export async function compileTrainStep(
   };
   const compiled = await compilePrograms(gpu, store, config, buffers);
   const programs = [...new Set([compiled.pass, compiled.update])];
+  let last: Live = {};
   return {
     programs,
-    run: (batches, at) => runStep(gpu, config, buffers, compiled, batches, at),
+    run(batches, at) { last = runStep(gpu, config, buffers, compiled, batches, at); },
+    findNonFinite: () => findNonFinite(gpu, compiled.pass, last),
     report: () => readReport(gpu, tasks, buffers, compiled),
     destroy() {
       for (const program of programs) program.destroy();
@@ -115,26 +120,30 @@ async function compilePrograms(
 function runStep(
   gpu: Gpu, { TRAIN }: Config, { image, labels }: Buffers, { pass, update }: Compiled,
   batches: readonly HostBatch[], { step, seed, lr }: Parameters<TrainStep['run']>[1],
-): void {
+): Live {
   const micro = TRAIN.ACCUMULATION_STEPS;
   if (batches.length !== micro) {
     throw new Error(`training step: must get ${micro} batches, got ${batches.length}`);
   }
   const corrections = biasCorrections(TRAIN, step + 1);
+  let live: Live = {};
   batches.forEach((batch, i) => {
     write(gpu, image, batch.image);
     for (const [task, tensor] of labels) write(gpu, tensor, batch.labels[task]!);
-    const live = { step: step * micro + i, seed, lr, fresh: i === 0, ...corrections };
+    live = { step: step * micro + i, seed, lr, fresh: i === 0, ...corrections };
     pass.run(live);
     if (update !== pass && i === micro - 1) update.run(live);
   });
+  return live;
 }
 
 async function readReport(
   gpu: Gpu, tasks: readonly Task[], { skipped }: Buffers, { pass, update, ...kept }: Compiled,
 ): Promise<StepReport> {
-  const [total, ...perTask] = await pass.read([kept.total, ...kept.perTask]);
-  const [norm, count] = await update.read([kept.norm, skipped]);
+  // both copies are submitted now: no step that is submitted while they are waited for changes them
+  const [[total, ...perTask], [norm, count]] = await Promise.all([
+    pass.read([kept.total, ...kept.perTask]), update.read([kept.norm, skipped]),
+  ]);
   gpu.check();
   const value = (bytes: ArrayBuffer | undefined): number => new Float32Array(bytes!)[0]!;
   return {

@@ -5,7 +5,7 @@ import { ParameterStore } from '../../src/mtlora/store.ts';
 import { modelSpec } from '../../src/train/config.ts';
 import { Evaluator, type Evaluation } from '../../src/train/evaluate.ts';
 import { openSplit } from '../../src/train/prepare.ts';
-import { runEvaluation, runPlan } from '../../src/train/one_off.ts';
+import { runEvaluation, runPlan, runProfile } from '../../src/train/one_off.ts';
 import { resultsTable, metricsOf } from '../../src/train/results.ts';
 import { runTraining } from '../../src/train/run.ts';
 import { runPath } from '../../src/train/run_folder.ts';
@@ -75,6 +75,19 @@ test('runPlan() tells parameters and memory without data or a folder', async () 
   expect(terminal.lines.join('\n')).toMatch(/parameters \d[\d,]* trainable of \d[\d,]* \(\d+\.\d\d %\)/);
   expect(terminal.lines.at(-1)).toMatch(/^memory +\d+\.\d MiB/);
   expect(existsSync('/nowhere')).toBe(false);
+});
+
+test('runProfile() times every launch of a step, for the terminal, the report and a trace viewer', async () => {
+  const config = tiny.config(tiny.folder('profiled'), 'TRAIN.ACCUMULATION_STEPS', '2');
+  const folder = runPath(config);
+  const terminal = listen();
+  await runProfile(config, { folder }, terminal);
+  expect(terminal.lines.join('\n')).toMatch(/profile +micro-batch: \d+ launches, .*\nkernel +calls +ms +share/);
+  const { rows, totalMs } = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8'));
+  const sum = rows.reduce((ms: number, row: { ms: number }) => ms + row.ms, 0);
+  expect(sum / totalMs).toBeCloseTo(1, 6);
+  const { traceEvents } = JSON.parse(readFileSync(join(folder, 'trace-update.json'), 'utf8'));
+  expect(traceEvents.some(({ name }: { name: string }) => name.startsWith('adamw'))).toBe(true);
 });
 
 test('resultsTable() sets evaluations side by side, and Δm where there are baselines', async () => {

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { loadConfig, type Config, type ConfigFlags } from '../config.ts';
-import { runEvaluation, runPlan } from '../one_off.ts';
+import { runEvaluation, runPlan, runProfile } from '../one_off.ts';
 import { runTraining } from '../run.ts';
 import { runPath } from '../run_folder.ts';
 import type { Register } from './command.ts';
@@ -49,6 +49,8 @@ type Options = {
   readonly autoResume?: boolean;
   readonly weightsOnly?: boolean;
   readonly plan?: boolean;
+  readonly profile?: boolean;
+  readonly anomaly?: boolean;
 } & Readonly<Record<string, unknown>>;
 
 export const register: Register = (program, terminal) => {
@@ -62,16 +64,20 @@ export const register: Register = (program, terminal) => {
     .option('--weights-only', 'take the model of --resume, but start a new run')
     .option('--seed <n>', 'start values, order of images, augmentation and dropout all follow from it')
     .option('--device <name>', 'adapter, by number or part of its name (see "devices")')
-    .option('--plan', 'say what a step costs, and end')
+    .option('--plan', 'say what a step costs in memory and work, and end')
+    .option('--profile', 'time every kernel of a step, write a trace, and end')
+    .option('--anomaly', 'wait for every step, and name the kernel that makes the first NaN')
     .action(async (options: Options) => {
       const { config, warnings } = readConfig(options, names);
       for (const warning of warnings) terminal.say(`warning: ${warning}`);
       const where = { folder: runPath(config), device: options.device };
       if (options.plan) return runPlan(config, where, terminal);
+      if (options.profile) return runProfile(config, where, terminal);
       if (config.EVAL_MODE) return runEvaluation(config, where, terminal);
       await runTraining(config, {
         ...where,
         autoResume: options.autoResume ?? config.TRAIN.AUTO_RESUME,
+        anomaly: options.anomaly ?? false,
         weightsOnly: options.weightsOnly ?? config.TRAIN.SKIP_DECODER_CKPT,
         evaluateFirst: config.MODEL.RESUME !== '' && !config.SKIP_INITIAL_EVAL,
         resumeCommand: (checkpoint) => resumeCommand(terminal.args, checkpoint),
