@@ -13,6 +13,7 @@ import { register as report } from './train/commands/report.ts';
 import { register as synth } from './train/commands/synth.ts';
 import { register as train } from './train/commands/train.ts';
 import { register as verify } from './train/commands/verify.ts';
+import { nearest } from './train/config_issues.ts';
 import { PACKAGE_VERSION } from './train/versions.ts';
 
 const COMMANDS: readonly Register[] = [
@@ -51,6 +52,15 @@ function openTerminal(args: readonly string[]): Terminal {
   };
 }
 
+/** The default command would take a mistyped one for an argument of its own. */
+function expectCommand(program: Command, [first]: readonly string[]): void {
+  if (first === undefined) program.help({ error: true });
+  const names = [...program.commands.map((command) => command.name()), 'help'];
+  if (first.startsWith('-') || names.includes(first)) return;
+  const near = nearest(first, names);
+  program.error(`error: unknown command "${first}"${near ? `, did you mean "${near}"?` : ''}`);
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const terminal = openTerminal(args);
   const program = new Command('mtlora-train')
@@ -60,6 +70,7 @@ async function main(args: readonly string[]): Promise<number> {
   for (const register of COMMANDS) register(program, terminal);
   for (const command of program.commands) command.exitOverride();
   try {
+    expectCommand(program, args);
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {

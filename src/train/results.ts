@@ -57,6 +57,7 @@ export function resultsTable(columns: Readonly<Record<string, Metrics>>): string
   const table = new Table({
     head: ['task', 'score', ...Object.keys(columns), 'better is'],
     style: { head: [], border: [] },
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },      // no line between rows
     colAligns: ['left', 'left', ...all.map(() => 'right' as const), 'left'],
   });
   for (const task of Object.keys(all[0]!.scores) as Task[]) {

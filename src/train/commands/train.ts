@@ -41,6 +41,19 @@ const FLAGS: readonly (readonly [string, keyof ConfigFlags, string])[] = [
 const LEFTOVERS = ['--local_rank <n>', '--local-rank <n>', '--disable_wandb', '--run_name <text>',
   '--no_eval_50', '--fused_window_process', '--fused_layernorm', '--zip', '--cache-mode <mode>'];
 
+const EXAMPLES = `
+Examples:
+  what the model is and what a step takes, without data
+    $ mtlora-train --cfg configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml --plan
+  the paper's run
+    $ mtlora-train --cfg configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml \\
+        --pascal PASCAL_MT --tasks semseg,normals,sal,human_parts --batch-size 32 --epochs 300 \\
+        --ckpt-freq 20 --resume-backbone swin_tiny_patch4_window7_224.pth
+  the same command goes on where it was, or starts
+    $ mtlora-train … --auto-resume
+  scores of a model of the PyTorch release
+    $ mtlora-train … --eval --resume mtlora.pth`;
+
 type Options = {
   readonly cfg: string;
   readonly opts?: string[];
@@ -67,6 +80,7 @@ export const register: Register = (program, terminal) => {
     .option('--plan', 'say what a step costs in memory and work, and end')
     .option('--profile', 'time every kernel of a step, write a trace, and end')
     .option('--anomaly', 'wait for every step, and name the kernel that makes the first NaN')
+    .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => {
       const { config, warnings } = readConfig(options, names);
       for (const warning of warnings) terminal.say(`warning: ${warning}`);
