@@ -17,7 +17,9 @@ export const register: Register = (program, terminal) => {
     .action((folder: string, options: Options) => verify(folder, options, terminal));
 };
 
-async function verify(folder: string, { tolerance, json, all, device }: Options, terminal: Terminal): Promise<void> {
+async function verify(
+  folder: string, { tolerance, json, all, device }: Options, terminal: Terminal,
+): Promise<void> {
   const gpu = await openGpu({ device });
   try {
     const reports = await verifyFolder(gpu, folder, {

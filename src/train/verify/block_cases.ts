@@ -16,7 +16,8 @@ const CTOR = {
     qk_scale: z.null().default(null), attn_drop: off, proj_drop: off,
   }),
   SwinTransformerBlock: z.strictObject({
-    dim: count, input_resolution: pair, num_heads: count, window_size: count, shift_size: z.int().nonnegative(),
+    dim: count, input_resolution: pair, num_heads: count, window_size: count,
+    shift_size: z.int().nonnegative(),
     mlp_ratio: z.number().default(4), drop_path: z.number().default(0), qkv_bias: z.boolean().default(true),
     qk_scale: z.null().default(null), drop: off, attn_drop: off,
   }),

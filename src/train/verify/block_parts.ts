@@ -36,7 +36,9 @@ export function normOf({ leaves }: Making, name: string, channels: number): Norm
   return { w: leaves.param(`${name}.weight`, [channels]), b: leaves.param(`${name}.bias`, [channels]) };
 }
 
-function layerOf(making: Making, name: string, enabled: boolean, specialized: boolean, shape: SiteShape): Layer {
+function layerOf(
+  making: Making, name: string, enabled: boolean, specialized: boolean, shape: SiteShape,
+): Layer {
   const { leaves, lora } = making;
   const own = specialized ? lora : { ...lora, tasks: [] };
   return siteLayer(goldenSite(leaves, name, shape, enabled ? own : null), true);
@@ -50,7 +52,8 @@ export function attentionOf(
   const table = [(2 * windows.window - 1) ** 2, heads];
   return {
     qkv: layerOf(making, `${prefix}qkv`, QKV_ENABLED, false, { out: 3 * dim, input: dim, bias: qkvBias }),
-    proj: layerOf(making, `${prefix}proj`, PROJ_ENABLED, making.specialized, { out: dim, input: dim, bias: true }),
+    proj: layerOf(making, `${prefix}proj`, PROJ_ENABLED, making.specialized,
+      { out: dim, input: dim, bias: true }),
     biasTable: making.leaves.param(`${prefix}relative_position_bias_table`, table),
     heads, windowSize: windows.window, shift: windows.shift,
   };
@@ -63,7 +66,9 @@ export function mlpOf(making: Making, prefix: string, dim: number, hidden: numbe
   return { fc1: layer('fc1', FC1_ENABLED, hidden, dim), fc2: layer('fc2', FC2_ENABLED, dim, hidden) };
 }
 
-/** Gives each block its drop path masks `in.drop_path_mask.<k>` [B, 1, 1], which are numbered in call order. */
+/**
+ * Gives each block its drop path masks `in.drop_path_mask.<k>` [B, 1, 1], which are numbered in call order.
+ */
 export class DropPathMasks {
   readonly #making: Making;
   readonly #batch: number;
@@ -119,6 +124,7 @@ export function stageBlocks(
   return Array.from({ length: depth }, (_, i) => {
     const specialized = i === depth - 1 || making.switches.INTERMEDIATE_SPECIALIZATION;
     const shift = blockShift(i, sizes.windowSize);
-    return blockOf({ ...making, specialized }, `blocks.${i}.`, { ...sizes, shift }, { rate: rates[i]!, masks });
+    const dropPath = { rate: rates[i]!, masks };
+    return blockOf({ ...making, specialized }, `blocks.${i}.`, { ...sizes, shift }, dropPath);
   });
 }

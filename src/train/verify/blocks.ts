@@ -76,7 +76,8 @@ function streamAxis({ kind }: BlockCase, streams: number): number[] {
 
 function makingOf(given: BlockCase, leaves: Leaves, golden: Golden): Making {
   const { mtloraFlags: switches, sharedMode: mode, ranks, sharedScale, taskScale } = given;
-  const trainableScale = { shared: switches.TRAINABLE_SCALE_SHARED, tasks: switches.TRAINABLE_SCALE_PER_TASK };
+  const { TRAINABLE_SCALE_SHARED: shared, TRAINABLE_SCALE_PER_TASK: tasks } = switches;
+  const trainableScale = { shared, tasks };
   return {
     leaves, golden, switches, specialized: given.lora || switches.INTERMEDIATE_SPECIALIZATION,
     lora: { mode, tasks: given.tasks ?? [], ranks, sharedScale, taskScale, trainableScale },
@@ -102,11 +103,14 @@ function buildEmbed({ ctor, xShape }: CaseOf<'PatchEmbed'>, making: Making): Bui
   };
   const input = [xShape[0]!, channels, height, width];
   return {
-    input, output: [xShape[0]!, height / p, width / p, dim], forward: (image) => embedImage(parts, image, TRAINING),
+    input, output: [xShape[0]!, height / p, width / p, dim],
+    forward: (image) => embedImage(parts, image, TRAINING),
   };
 }
 
-function buildMerging({ ctor: { input_resolution, dim }, xShape }: CaseOf<'PatchMerging'>, making: Making): Built {
+function buildMerging(
+  { ctor: { input_resolution, dim }, xShape }: CaseOf<'PatchMerging'>, making: Making,
+): Built {
   const [height, width] = input_resolution;
   const parts = mergingOf(making, '', dim);
   return {
@@ -115,12 +119,15 @@ function buildMerging({ ctor: { input_resolution, dim }, xShape }: CaseOf<'Patch
   };
 }
 
-function buildMlp({ ctor: { in_features: dim, hidden_features }, xShape }: CaseOf<'Mlp'>, making: Making): Built {
+function buildMlp(
+  { ctor: { in_features: dim, hidden_features }, xShape }: CaseOf<'Mlp'>, making: Making,
+): Built {
   const parts = mlpOf(making, '', dim, hidden_features);
   return { input: xShape, output: xShape, forward: (x) => mlp(parts, x) };
 }
 
-// the file's windows, cut out already, lie on the map that they came from: that of the mask, or one of their own
+// the file's windows, cut out already, lie on the map that they came from: that of the mask, or one of their
+// own
 function buildAttention({ ctor, xShape, mask, name }: CaseOf<'WindowAttention'>, making: Making): Built {
   const [window, across] = ctor.window_size;
   if (window !== across) throw new Error(`${name}: windows must be square, got [${window}, ${across}]`);
@@ -176,7 +183,8 @@ function buildStage({ ctor, xShape }: CaseOf<'BasicLayer'>, making: Making): Bui
   };
   const half = [batch, height / 2, width / 2, 2 * dim];
   const shape = [batch, height, width, dim];
-  return { input: shape, output: ctor.downsample ? half : shape, forward: (x) => runStage(stage, x, TRAINING) };
+  const output = ctor.downsample ? half : shape;
+  return { input: shape, output, forward: (x) => runStage(stage, x, TRAINING) };
 }
 
 function checkMask({ name, mask }: BlockCase, golden: Golden): Check[] {

@@ -4,13 +4,17 @@ import { isDataset, verifyDataset } from './datasets.ts';
 import type { Check } from './report.ts';
 import { verifyTransforms } from './transforms.ts';
 
-const datasetsIn = (folder: string): string[] => readdirSync(folder).filter((name) => isDataset(folder, name)).sort();
+function datasetsIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => isDataset(folder, name)).sort();
+}
 
 export function isDataFolder(folder: string): boolean {
   return existsSync(join(folder, 'transforms.json')) || datasetsIn(folder).length > 0;
 }
 
-/** Holds the transforms, and the readers of the data sets that lie in the folder, to what is recorded of them. */
+/**
+ * Holds the transforms, and the readers of the data sets that lie in the folder, to what is recorded of them.
+ */
 export async function verifyData(folder: string): Promise<Check[]> {
   const path = join(folder, 'transforms.json');
   const checks = existsSync(path) ? verifyTransforms(folder, path) : [];

@@ -10,15 +10,19 @@ import { parseCase, readGolden, readJson, type Golden } from './golden.ts';
 import { compareElements, compareList, failure, type Check } from './report.ts';
 import { checkElement } from './transforms.ts';
 
-/** Grey levels by which JPEG decoders differ, with colours at full and at half size; mean error after resizing. */
+/**
+ * Grey levels by which JPEG decoders differ, with colours at full and at half size; mean error after
+ * resizing.
+ */
 const JPEG = { full: 2, half: 6, mean: 0.02 };
 
 const FACTS = z.strictObject({
   size: z.int().positive(),
   ids: z.array(z.string()).optional(),
   split: z.record(z.string(), z.array(z.string())).optional(),
-  specs: z.array(z.looseObject({ id: z.string(), jpeg: z.looseObject({ subsampling: z.int().optional() }).optional() }))
-    .default([]),
+  specs: z.array(z.looseObject({
+    id: z.string(), jpeg: z.looseObject({ subsampling: z.int().optional() }).optional(),
+  })).default([]),
   meta: z.record(z.string(), z.looseObject({ im_size: z.tuple([z.int(), z.int()]) })).default({}),
   validNormalClasses: z.array(z.int()).optional(),
   dtypes: z.unknown().optional(),
@@ -46,7 +50,7 @@ export async function verifyDataset(folder: string, name: string): Promise<Check
   const golden = readGolden(folder, name);
   const root = join(folder, name);
   const layout = layoutOf(root)!;
-  const ids = [...new Set(golden.names.map((each) => each.slice(0, each.lastIndexOf('.', each.lastIndexOf('.') - 1))))];
+  const ids = [...new Set(golden.names.map((each) => each.replace(/\.[^.]+\.[^.]+$/, '')))];
   const checks = checkFacts(name, facts);
   for (const id of ids) {
     try {
@@ -71,7 +75,9 @@ async function verifyImage({ name, root, id, facts, golden, layout }: Image): Pr
     ...meta ? [compareList(`${name} ${id} size`, sample.size, meta.im_size)] : [],
     ...golden.below(`${id}.raw.`).map((element) => {
       const [label, want] = [`${name} ${id}.raw.${element}`, golden.values(`${id}.raw.${element}`)];
-      if (element !== 'image') return checkElement(label, element, sample.labels.get(element as DataTask)!.data, want);
+      if (element !== 'image') {
+        return checkElement(label, element, sample.labels.get(element as DataTask)!.data, want);
+      }
       const full = facts.specs.find((spec) => spec.id === id)?.jpeg?.subsampling === 0;
       const bound = full ? JPEG.full : JPEG.half;
       return compareElements(label, sample.image.data, want, { bound, share: 1, limit: bound });
@@ -92,7 +98,8 @@ async function verifyImage({ name, root, id, facts, golden, layout }: Image): Pr
 
 function compareMean(name: string, got: Float32Array, want: Float32Array): Check {
   const mean = want.reduce((sum, value, i) => sum + Math.abs(value - got[i]!), 0) / want.length;
-  return { name, maxAbs: mean, error: mean, bound: JPEG.mean, pass: mean <= JPEG.mean, rule: 'mean absolute error' };
+  const pass = mean <= JPEG.mean;
+  return { name, maxAbs: mean, error: mean, bound: JPEG.mean, pass, rule: 'mean absolute error' };
 }
 
 function tasksOf(golden: Golden, id: string): DataTask[] {
@@ -105,9 +112,12 @@ function checkFacts(name: string, { validNormalClasses }: Facts): Check[] {
   return [compareList(`${name} classes with normals`, sorted(NORMALS_CLASSES), sorted(validNormalClasses))];
 }
 
-function checkSplits(name: string, root: string, { list }: Layout, { split, ids }: Facts, tasks: DataTask[]): Check[] {
+function checkSplits(
+  name: string, root: string, { list }: Layout, { split, ids }: Facts, tasks: DataTask[],
+): Check[] {
   if (split) {
-    return Object.entries(split).map(([part, want]) => compareList(`${name} split ${part}`, list(root, part, tasks), want));
+    return Object.entries(split).map(([part, want]) =>
+      compareList(`${name} split ${part}`, list(root, part, tasks), want));
   }
   if (!ids) return [];
   const listed = new Set(['train', 'val'].flatMap((part) => list(root, part, tasks)));

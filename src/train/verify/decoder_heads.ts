@@ -60,14 +60,19 @@ function featuresOf({ channels, sizes, batch }: DecoderCase, golden: Golden, lea
     leaves.inputs([`x.${i}`], { shape: [batch, ...sizes[i]!, c], layout: CHANNELS_LAST }));
 }
 
-function buildDownsampler({ channels, dims, resolution, batch }: DecoderCase, golden: Golden, leaves: Leaves): Built {
-  if (!dims || !resolution) throw new Error(`${golden.path}: a downsampler's case must give "dims" and "resolution"`);
+function buildDownsampler(
+  { channels, dims, resolution, batch }: DecoderCase, golden: Golden, leaves: Leaves,
+): Built {
+  if (!dims || !resolution) {
+    throw new Error(`${golden.path}: a downsampler's case must give "dims" and "resolution"`);
+  }
   const features = dims.map((c, i) => leaves.inputs([`x.${i}`], { shape: [batch, ...resolution[i]!, c] }));
   const params = Object.fromEntries(channels.map((out, i) => {
     const name = `downsample_${i}.weight`;
     return [name, leaves.param(name, [out, dims[i]!, 1, 1])];
   }));
-  return { forward: () => downsample(features, params), outputs: channels.map((_, i) => image(golden, `.${i}`)) };
+  const outputs = channels.map((_, i) => image(golden, `.${i}`));
+  return { forward: () => downsample(features, params), outputs };
 }
 
 // the model's own way: all tasks' heads at once, their parameters on a task axis

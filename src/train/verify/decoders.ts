@@ -32,7 +32,8 @@ const DECODER_CASE = z.strictObject({
   /** Of the names of tensors whose values follow from them. */
   formulaPrefix: z.string().optional(),
   stateShapes: z.record(z.string(), z.array(z.int())).default({}),
-  stateCheck: z.record(z.string(), z.strictObject({ first: z.array(z.number()), sum64: z.number() })).default({}),
+  stateCheck: z.record(z.string(), z.strictObject({ first: z.array(z.number()), sum64: z.number() }))
+    .default({}),
   noGrad: z.array(z.string()).default([]),
   zeroGradByTheory: z.array(z.string()).default([]),
   reluMargin: z.unknown().optional(), noise32vs64: z.unknown().optional(),
@@ -57,7 +58,9 @@ export function isDecoderCase(value: object): boolean {
   return 'head' in value && 'channels' in value;
 }
 
-async function verifyMode(gpu: Gpu, given: DecoderCase, golden: Golden, mode: 'train' | 'eval'): Promise<Check[]> {
+async function verifyMode(
+  gpu: Gpu, given: DecoderCase, golden: Golden, mode: 'train' | 'eval',
+): Promise<Check[]> {
   const bound = given.head === 'aspp' ? BOUNDS.aspp : BOUNDS.head;
   const leaves = new Leaves(gpu, golden);
   const label = `${given.name} ${mode}`;
@@ -88,7 +91,9 @@ async function verifyMode(gpu: Gpu, given: DecoderCase, golden: Golden, mode: 't
 }
 
 /** Running statistics after a pass in train mode; the counter is the trainer's, which counts every pass. */
-async function checkBuffers({ name }: DecoderCase, golden: Golden, leaves: Leaves, bound: number): Promise<Check[]> {
+async function checkBuffers(
+  { name }: DecoderCase, golden: Golden, leaves: Leaves, bound: number,
+): Promise<Check[]> {
   const after = await leaves.readBuffers();
   return golden.below('train.after.').map((buffer) => {
     const label = `${name} train.after.${buffer}`;
@@ -100,16 +105,19 @@ async function checkBuffers({ name }: DecoderCase, golden: Golden, leaves: Leave
   });
 }
 
-const isBuffer = (name: string): boolean => /running_(mean|var)$|num_batches_tracked$/.test(name);
+/** Of a tensor of a head's state dict. */
+function storedName(name: string): string {
+  return `${/running_(mean|var)$|num_batches_tracked$/.test(name) ? 'buffer' : 'param'}.${name}`;
+}
 
 function filled({ formulaPrefix, stateShapes }: DecoderCase, golden: Golden): Golden {
   return withTensors(golden, new Map(Object.entries(stateShapes).map(([name, shape]) =>
-    [`${isBuffer(name) ? 'buffer' : 'param'}.${name}`, formulaTensor(`${formulaPrefix}${name}`, shape)] as const)));
+    [storedName(name), formulaTensor(`${formulaPrefix}${name}`, shape)] as const)));
 }
 
 function checkFilled({ name, stateCheck }: DecoderCase, golden: Golden): Check[] {
   return Object.entries(stateCheck).flatMap(([each, { first, sum64 }]) => {
-    const values = golden.values(`${isBuffer(each) ? 'buffer' : 'param'}.${each}`);
+    const values = golden.values(storedName(each));
     const sum = values.reduce((total, value) => total + value, 0);
     const scale = Math.sqrt(values.length) || 1;
     return [

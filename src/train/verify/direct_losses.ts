@@ -1,5 +1,6 @@
-// Variants of the release's losses that its trainer never builds: pixels left out, other denominators, other norms.
-// They are made of the trainer's own operations: of the pixels that count, scaled to the variant's denominator.
+// Variants of the release's losses that its trainer never builds: pixels left out, other denominators, other
+// norms. They are made of the trainer's own operations: of the pixels that count, scaled to the variant's
+// denominator.
 import { z } from 'zod';
 import { size } from '../../autograd/shape.ts';
 import type { Tensor } from '../../autograd/tensor.ts';
@@ -34,7 +35,8 @@ const NONE = 255;
 
 /** A variant's loss [] of `in.logits.<task>`, `in.label.<task>` and, where pixels are left out, `in.void`. */
 export function directLoss(given: DirectLoss, golden: Golden, leaves: Leaves): () => Tensor {
-  return given.kind === 'NormalsLoss' ? normalsLoss(given, golden, leaves) : binaryLoss(given, golden, leaves);
+  const make = given.kind === 'NormalsLoss' ? normalsLoss : binaryLoss;
+  return make(given, golden, leaves);
 }
 
 function binaryLoss({ kind, kwargs, task }: DirectLoss, golden: Golden, leaves: Leaves): () => Tensor {

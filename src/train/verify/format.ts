@@ -20,13 +20,17 @@ function row(check: Check, all: boolean): string[] {
 
 const HEADER = ['largest error', 'absolute', 'relative', 'bound', '', ''];
 
-/** A line for each case with the tensor that uses up most of its bound, and one for each that fails; or every tensor. */
+/**
+ * A line for each case with the tensor that uses up most of its bound, and one for each that fails; or every
+ * tensor.
+ */
 export function formatReport({ folder, kind, checks }: FolderReport, { all = false } = {}): string {
   const cases = [...Map.groupBy(checks, caseOf)];
   const rows = cases.flatMap(([name, members]) => {
     const sorted = all ? members : members.toSorted((a, b) => strain(b) - strain(a));
     const shown = all ? sorted : sorted.filter((check, i) => i === 0 || !check.pass);
-    return shown.map((check, i) => [i === 0 ? name : '', i === 0 ? String(members.length) : '', ...row(check, all)]);
+    const head = [name, String(members.length)];
+    return shown.map((check, i) => [...i === 0 ? head : ['', ''], ...row(check, all)]);
   });
   const failed = checks.filter(({ pass }) => !pass).length;
   return [
@@ -38,7 +42,8 @@ export function formatReport({ folder, kind, checks }: FolderReport, { all = fal
 export function formatSummary(reports: readonly FolderReport[], adapter: string): string {
   const checks = reports.flatMap((report) => report.checks);
   const failed = checks.filter(({ pass }) => !pass).length;
-  const held = `${checks.length} checks in ${reports.length} folder${reports.length === 1 ? '' : 's'} on ${adapter}`;
+  const folders = `${reports.length} folder${reports.length === 1 ? '' : 's'}`;
+  const held = `${checks.length} checks in ${folders} on ${adapter}`;
   return failed === 0 ? `verified: ${held}, all pass` : `${failed} of ${held} fail`;
 }
 

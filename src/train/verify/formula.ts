@@ -16,13 +16,15 @@ function mix(value: number): number {
 }
 
 /**
- * The values of a tensor that a file leaves out because its name determines them: offset + amplitude (2u − 1), with u
- * a hash of name and element.
+ * The values of a tensor that a file leaves out because its name determines them: offset + amplitude (2u −
+ * 1), with u a hash of name and element.
  *
  * @param name the whole name, prefix included
  */
 export function formulaTensor(name: string, shape: Shape): HostTensor {
-  if (name.endsWith('num_batches_tracked')) return { dtype: 'I64', shape, data: new BigInt64Array(size(shape)) };
+  if (name.endsWith('num_batches_tracked')) {
+    return { dtype: 'I64', shape, data: new BigInt64Array(size(shape)) };
+  }
   const [amplitude, offset] = rangeOf(name, shape);
   const hash = fnv1a(name);
   const stream = mix(hash ^ 0x9e3779b9);

@@ -36,7 +36,8 @@ function goldenOf(path: string, tensors: ReadonlyMap<string, HostTensor>): Golde
     has: (name) => tensors.has(name),
     values: (name) => toFloat32(tensor(name)),
     shape: (name) => tensor(name).shape,
-    below: (prefix) => names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
+    below: (prefix) => names.filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length)),
   };
 }
 
@@ -64,8 +65,8 @@ export function readCases(path: string): unknown[] {
 }
 
 /**
- * Verifies the cases of a file one after the other. What goes wrong in one is a failed check of its own, so that it
- * does not hide the others.
+ * Verifies the cases of a file one after the other. What goes wrong in one is a failed check of its own, so
+ * that it does not hide the others.
  */
 export async function eachOf<Schema extends z.ZodType>(
   path: string, schema: Schema, verify: (given: z.infer<Schema>) => Check[] | Promise<Check[]>,
@@ -89,10 +90,12 @@ export function eachCase<Schema extends z.ZodType>(
 }
 
 /**
- * One case in the form that `schema` describes. A key that it does not know may change the arithmetic, so that one is
- * an error and not passed over.
+ * One case in the form that `schema` describes. A key that it does not know may change the arithmetic, so
+ * that one is an error and not passed over.
  */
-export function parseCase<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.infer<Schema> {
+export function parseCase<Schema extends z.ZodType>(
+  schema: Schema, value: unknown, path: string,
+): z.infer<Schema> {
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
   const { path: field, message } = error.issues[0]!;

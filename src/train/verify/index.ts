@@ -31,7 +31,8 @@ const KINDS: readonly Kind[] = [
   { name: 'metrics', isCase: isMetricCase, verify: (_, folder) => verifyMetrics(folder) },
   { name: 'optim', isCase: isOptimCase, verify: verifyOptim },
   {
-    name: 'checkpoints', isCase: isCheckpointCase, isFolder: (folder) => existsSync(join(folder, 'reader.json')),
+    name: 'checkpoints', isCase: isCheckpointCase,
+    isFolder: (folder) => existsSync(join(folder, 'reader.json')),
     verify: (_, folder) => verifyCheckpoints(folder),
   },
   { name: 'data', isFolder: isDataFolder, verify: (_, folder) => verifyData(folder) },
@@ -42,7 +43,11 @@ const KINDS: readonly Kind[] = [
 /** Files that hold a list of cases. */
 const LISTS = ['cases.json', 'schedules.json', 'delta_m.json'];
 
-export type FolderReport = { readonly folder: string; readonly kind: string; readonly checks: readonly Check[] };
+export type FolderReport = {
+  readonly folder: string;
+  readonly kind: string;
+  readonly checks: readonly Check[];
+};
 
 export type VerifyOptions = {
   /** One bound for all relative errors in place of each kind's own. */
@@ -56,7 +61,9 @@ export type VerifyOptions = {
 export async function verifyFolder(
   gpu: Gpu, folder: string, options: VerifyOptions = {},
 ): Promise<FolderReport[]> {
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new Error(`verify: no folder "${folder}"`);
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
+    throw new Error(`verify: no folder "${folder}"`);
+  }
   const kind = kindOf(folder);
   if (kind) {
     options.begin?.(folder);
@@ -65,9 +72,9 @@ export async function verifyFolder(
     options.done?.(report);
     return [report];
   }
-  const inside = readdirSync(folder).map((name) => join(folder, name)).filter((path) => statSync(path).isDirectory());
+  const inside = readdirSync(folder).sort().map((name) => join(folder, name));
   const reports: FolderReport[] = [];
-  for (const path of inside.sort()) {
+  for (const path of inside.filter((each) => statSync(each).isDirectory())) {
     if (globSync('**/*.{safetensors,json}', { cwd: path }).length > 0) {
       reports.push(...await verifyFolder(gpu, path, options));
     }
@@ -79,7 +86,8 @@ export async function verifyFolder(
 
 function kindOf(folder: string): Kind | undefined {
   const lists = LISTS.map((name) => join(folder, name)).filter((path) => existsSync(path));
-  const cases = lists.flatMap((path) => readCases(path)).filter((each) => typeof each === 'object' && each !== null);
+  const cases = lists.flatMap((path) => readCases(path))
+    .filter((each) => typeof each === 'object' && each !== null);
   return KINDS.find(({ isCase, isFolder }) =>
     (isCase && cases.some((each) => isCase(each as object))) || isFolder?.(folder));
 }

@@ -113,7 +113,8 @@ export class Leaves {
 
   /** @throws Error where the file has a parameter that nobody asked for: the case describes another layer */
   expectAllTaken(except: readonly string[]): void {
-    const left = this.#golden.below('param.').find((name) => !this.#taken.has(name) && !except.includes(name));
+    const left = this.#golden.below('param.')
+      .find((name) => !this.#taken.has(name) && !except.includes(name));
     if (left === undefined) return;
     throw new Error(`${this.#golden.path}: what the case describes has no parameter "${left}"`);
   }
@@ -155,7 +156,9 @@ export class Leaves {
       return part;
     });
     const values = new Float32Array(at);
-    parts.forEach((part, i) => values.set(layout.toDevice(this.#golden.values(names[i]![1]), part.shape), part.at));
+    parts.forEach((part, i) => {
+      values.set(layout.toDevice(this.#golden.values(names[i]![1]), part.shape), part.at);
+    });
     const tensor = lasting(this.#gpu, names.map(([name]) => name).join(' '), shape, values);
     this.#owned.push(tensor);
     return { tensor, parts };
@@ -170,20 +173,24 @@ function inFile(values: Float32Array, { shape, at, layout }: Part): Float32Array
 
 /** Holds the streams of an output [G, ...] to `out.<name>` of the file. */
 export function checkOutputs(
-  label: string, golden: Golden, output: Float32Array, names: readonly string[], bound: number, layout = PLAIN,
+  label: string, golden: Golden, output: Float32Array, names: readonly string[], bound: number,
+  layout = PLAIN,
 ): Check[] {
   const each = output.length / names.length;
   return names.map((name, i) => {
     const stream = output.subarray(i * each, (i + 1) * each);
     const stored = `out.${name}`;
-    return compare(`${label} ${stored}`, layout.toFile(stream, golden.shape(stored)), golden.values(stored), bound);
+    const got = layout.toFile(stream, golden.shape(stored));
+    return compare(`${label} ${stored}`, got, golden.values(stored), bound);
   });
 }
 
 export type GradientOptions = {
   /** Of the names in the file. */
   readonly prefix?: string;
-  /** Gradients that vanish in exact arithmetic: only noise, which is no larger than this share of the largest. */
+  /**
+   * Gradients that vanish in exact arithmetic: only noise, which is no larger than this share of the largest.
+   */
   readonly zero?: readonly string[];
 };
 

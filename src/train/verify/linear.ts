@@ -46,7 +46,8 @@ async function verifyCase(gpu: Gpu, given: LinearCase, golden: Golden): Promise<
   try {
     const lora = loraOf(given, leaves, golden);
     const tasks = streamTasks(lora);
-    const streams = given.xTasks && tasks.length > 0 ? ['x', ...tasks.map((task) => `x_tasks.${task}`)] : ['x'];
+    const mode = layerMode(given.sharedMode, tasks.length);
+    const streams = ['x', ...given.xTasks ? tasks.map((task) => `x_tasks.${task}`) : []];
     const x = leaves.inputs(streams, { shape: [streams.length, ...given.xShape] });
     const width = { out: given.outFeatures, input: given.inFeatures, bias: given.bias };
     const layer = siteLayer(goldenSite(leaves, '', width, lora), true);
@@ -60,7 +61,7 @@ async function verifyCase(gpu: Gpu, given: LinearCase, golden: Golden): Promise<
       return { outputs: [out], seeds: [[out, upstream]] };
     });
     return [
-      compareList(`${given.name} mode`, [layerMode(given.sharedMode, tasks.length)], [given.effective.sharedMode]),
+      compareList(`${given.name} mode`, [mode], [given.effective.sharedMode]),
       compareList(`${given.name} tasks`, tasks, given.effective.returnedTasks ?? []),
       ...checkOutputs(given.name, golden, y!, outputs, BOUND),
       ...checkGradients(given.name, golden, gradients, BOUND),
@@ -74,10 +75,13 @@ function loraOf(given: LinearCase, leaves: Leaves, golden: Golden): GoldenLora {
   const { taskScale, dropout } = given;
   const tasks = given.tasks ?? [];
   const dropped = golden.has('in.dropout_mask');
-  if (dropout > 0 && !dropped) throw new Error(`${golden.path}: dropout ${dropout} wants a tensor "in.dropout_mask"`);
+  if (dropout > 0 && !dropped) {
+    throw new Error(`${golden.path}: dropout ${dropout} wants a tensor "in.dropout_mask"`);
+  }
   return {
     mode: given.sharedMode, tasks, ranks: given.r, sharedScale: given.sharedScale,
-    taskScale: typeof taskScale === 'number' ? Object.fromEntries(tasks.map((task) => [task, taskScale])) : taskScale,
+    taskScale: typeof taskScale === 'object' ? taskScale
+      : Object.fromEntries(tasks.map((task) => [task, taskScale])),
     trainableScale: { shared: given.trainableScaleShared, tasks: given.trainableScalePerTask },
     keep: dropped ? leaves.keepBits('in.dropout_mask') : undefined,
   };

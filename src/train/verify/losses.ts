@@ -30,7 +30,8 @@ const LOSS_CASE = z.strictObject({
   scale: z.number().optional(), constant: z.number().optional(), allIgnored: z.array(z.int()).optional(),
   void: z.boolean().optional(), labelsLikeLogits: z.boolean().optional(),
   // how the release ran
-  lossRef64: LOSS, officialDtype: z.unknown().optional(), gradHasNaN: z.unknown().optional(), noise32vs64: z.unknown().optional(),
+  lossRef64: LOSS, officialDtype: z.unknown().optional(), gradHasNaN: z.unknown().optional(),
+  noise32vs64: z.unknown().optional(),
 });
 type LossCase = z.infer<typeof LOSS_CASE>;
 
@@ -79,8 +80,11 @@ function lossOf(given: LossCase, task: Task, golden: Golden, leaves: Leaves): ()
   return () => taskLoss(task, logits, labels);
 }
 
-// Where no pixel has a label the release divides by zero, and its gradient is zero all the same: here both are
-export function compareLoss(label: string, got: number, want: number | 'NaN' | undefined, bound: number): Check {
+// Where no pixel has a label the release divides by zero, and its gradient is zero all the same: here both
+// are
+export function compareLoss(
+  label: string, got: number, want: number | 'NaN' | undefined, bound: number,
+): Check {
   if (want === undefined) throw new Error(`${label}: the case gives no value`);
   if (want === 'NaN') return exactly(label, got, 0, '0 where the release has NaN');
   return want === 0 ? exactly(label, got, 0) : compareNumber(label, got, want, bound);
@@ -90,6 +94,7 @@ export function compareLoss(label: string, got: number, want: number | 'NaN' | u
 function checkTotal(given: LossCase, tasks: readonly Task[], weights: readonly number[], got: number): Check {
   const label = `${given.name} loss.total`;
   if (given.loss.total !== 'NaN') return compareLoss(label, got, given.loss.total, BOUNDS.loss);
-  const terms = tasks.map((task, t) => given.loss[task] === 'NaN' ? 0 : weights[t]! * Number(given.loss[task]));
+  const terms = tasks.map((task, t) =>
+    given.loss[task] === 'NaN' ? 0 : weights[t]! * Number(given.loss[task]));
   return compareLoss(label, got, terms.reduce((sum, term) => sum + term, 0), BOUNDS.loss);
 }

@@ -22,10 +22,12 @@ const METRIC_CASE = z.strictObject({
   scores: SCORES,
   // the counters inside the release's meters; of them those of classes are counted alike here
   details: z.partialRecord(TASK, z.looseObject({
-    tp: z.array(z.number()).optional(), fp: z.array(z.number()).optional(), fn: z.array(z.number()).optional(),
+    tp: z.array(z.number()).optional(), fp: z.array(z.number()).optional(),
+    fn: z.array(z.number()).optional(),
   })),
   // how the file's tensors were drawn
-  database: z.string(), h: z.int(), w: z.int(), good: z.unknown().optional(), emptySal: z.unknown().optional(),
+  database: z.string(), h: z.int(), w: z.int(), good: z.unknown().optional(),
+  emptySal: z.unknown().optional(),
 });
 type MetricCase = z.infer<typeof METRIC_CASE>;
 
@@ -98,7 +100,8 @@ function pictureOf(task: Task, { logits, shape }: Batch): ArrayLike<number> {
 
 // the release gives a share, its users per cent
 function verifyDelta({ tasks, multi, single, value }: z.infer<typeof DELTA_CASE>): Check[] {
-  const scores = Object.fromEntries(tasks.map((task) => [task, multi[task]])) as Partial<Record<Task, Scores>>;
+  const asked = Object.fromEntries(tasks.map((task) => [task, multi[task]]));
+  const scores = asked as Partial<Record<Task, Scores>>;
   const baselines = Object.fromEntries(tasks.map((task) =>
     [task, Number(single[task]?.[TASK_SCORES[task].key])])) as Partial<Record<Task, number>>;
   return [compareNumber(`delta_m ${tasks.join('+')}`, deltaM(scores, baselines) / 100, value, BOUNDS.deltaM)];

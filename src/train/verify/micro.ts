@@ -1,5 +1,6 @@
-// A model of 174,682 parameters whose weights, image and labels follow from their names, in every adapter mode and with
-// each site switched off: losses, outputs, gradients and three updates that the release computed in f64.
+// A model of 174,682 parameters whose weights, image and labels follow from their names, in every adapter
+// mode and with each site switched off: losses, outputs, gradients and three updates that the release
+// computed in f64.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -21,7 +22,9 @@ import { microBatch, microTensor } from './micro_fill.ts';
 import { compareList, compareNumber, compareSummary, failure, SUMMARY, type Check } from './report.ts';
 
 /** In f32 rounding grows from step to step, as AdamW divides small gradients by themselves. */
-const BOUNDS = { loss: [1e-5, 1e-4, 1e-4, 1e-3], gradNorm: [1e-4, 1e-2, 5e-2], gradient: 1e-3, moved: [1e-4, 5e-3] };
+const BOUNDS = {
+  loss: [1e-5, 1e-4, 1e-4, 1e-3], gradNorm: [1e-4, 1e-2, 5e-2], gradient: 1e-3, moved: [1e-4, 5e-3],
+};
 
 const SUMMARIES = z.record(z.string(), SUMMARY);
 
@@ -113,7 +116,8 @@ function configOf(name: string, tasks: readonly Task[]): Config {
       MTLORA: {
         ENABLED: true, DROPOUT: [0], SHARED_SCALE: [4, 2, 1, 0.5],
         R_PER_TASK: {
-          shared: [3, 2, 2, 4], semseg: [1, 2, 1, 2], normals: [2, 1, 2, 1], sal: [1, 1, 1, 1], human_parts: [1, 1, 2, 2],
+          shared: [3, 2, 2, 4], semseg: [1, 2, 1, 2], normals: [2, 1, 2, 1], sal: [1, 1, 1, 1],
+          human_parts: [1, 1, 2, 2],
         },
         ...switches,
       },
@@ -121,7 +125,9 @@ function configOf(name: string, tasks: readonly Task[]): Config {
   });
 }
 
-async function verifyCase(gpu: Gpu, name: string, tasks: readonly Task[], golden: MicroCase): Promise<Check[]> {
+async function verifyCase(
+  gpu: Gpu, name: string, tasks: readonly Task[], golden: MicroCase,
+): Promise<Check[]> {
   const config = configOf(name, tasks);
   const store = new ParameterStore(gpu, modelSpec(config));
   const state = new Map(parameterTable(store.spec).filter(isHeld).map((entry) =>
@@ -141,7 +147,8 @@ async function verifyCase(gpu: Gpu, name: string, tasks: readonly Task[], golden
 function checkCounts(name: string, { counts, train }: MicroCase, { spec }: ParameterStore): Check[] {
   const report = paramsReport(spec);
   const { total_wo: without, ...same } = counts;
-  const never = parameterTable(spec).filter(({ kind, name: each }) => kind === 'param' && isNeverUpdated(spec, each));
+  const never = parameterTable(spec).filter(({ kind, name: each }) =>
+    kind === 'param' && isNeverUpdated(spec, each));
   return [
     ...Object.entries(same).map(([key, want]) =>
       compareNumber(`${name} ${key} parameters`, report[key as keyof typeof same], want, 0)),
@@ -168,10 +175,15 @@ async function checkTrain(
       if (!want) break;
       const label = `${name} step ${k} gradient norm`;
       checks.push(compareNumber(label, report.gradNorm, want.grad_norm_before_clip, BOUNDS.gradNorm[k]!));
-      if (k === 0) checks.push(...checkSummaries(`${name} grad`, await store.readGradients(), train.grads, BOUNDS.gradient));
+      if (k === 0) {
+        const gradients = await store.readGradients();
+        checks.push(...checkSummaries(`${name} grad`, gradients, train.grads, BOUNDS.gradient));
+      }
       if (k === 0 || k === 2) {
-        const after = k === 0 ? { ...train.params_after_step1, ...train.bn_after_step1 } : train.params_after_step3;
-        checks.push(...checkSummaries(`${name} step${k + 1}`, await store.read(), after, BOUNDS.moved[k / 2]!));
+        const after = k === 0 ? { ...train.params_after_step1, ...train.bn_after_step1 }
+          : train.params_after_step3;
+        const label = `${name} step${k + 1}`;
+        checks.push(...checkSummaries(label, await store.read(), after, BOUNDS.moved[k / 2]!));
       }
     }
   } finally {
@@ -184,7 +196,8 @@ async function checkTrain(
 function checkSummaries(
   label: string, got: ReadonlyMap<string, HostTensor>, want: z.infer<typeof SUMMARIES>, bound: number,
 ): Check[] {
-  return Object.entries(want).filter(([name]) => !name.endsWith('last_layer.0.bias')).map(([name, summary]) => {
+  const compared = Object.entries(want).filter(([name]) => !name.endsWith('last_layer.0.bias'));
+  return compared.map(([name, summary]) => {
     const tensor = got.get(name);
     if (!tensor) return failure(`${label}.${name}`, new Error('there is no such tensor'));
     return compareSummary(`${label}.${name}`, toFloat32(tensor), summary, bound);

@@ -24,7 +24,9 @@ type Computed = {
 };
 
 /** Holds stages, outputs, losses and scores in eval mode to a case. */
-export async function checkEval(gpu: Gpu, name: string, golden: MicroCase, store: ParameterStore): Promise<Check[]> {
+export async function checkEval(
+  gpu: Gpu, name: string, golden: MicroCase, store: ParameterStore,
+): Promise<Check[]> {
   const tasks = store.spec.tasks.map((task) => task.name);
   const computed = await compute(gpu, store, tasks);
   const { losses, logits } = computed;
@@ -83,7 +85,9 @@ async function compute(gpu: Gpu, store: ParameterStore, tasks: readonly Task[]):
 }
 
 // a stage without task streams gives every task its shared one
-function checkStages(name: string, { stages, full }: MicroCase, tasks: readonly Task[], made: Computed): Check[] {
+function checkStages(
+  name: string, { stages, full }: MicroCase, tasks: readonly Task[], made: Computed,
+): Check[] {
   const streamOf = (stage: number, task: Task): Float32Array => {
     const [own, shared] = [made.streams[stage], made.shared[stage]!];
     const t = tasks.indexOf(task);
@@ -100,10 +104,13 @@ function checkStages(name: string, { stages, full }: MicroCase, tasks: readonly 
     ...summaries,
     ...full.stage_shared.map((values, i) =>
       compareSummary(`${name} stage ${i} shared, all`, made.shared[i]!, { values }, BOUNDS.output)),
-    ...full.stage_tasks.flatMap((each, i) => Object.entries(each).map(([task, values]) =>
-      compareSummary(`${name} stage ${first + i} ${task}, all`, streamOf(first + i, task as Task), { values }, BOUNDS.output))),
+    ...full.stage_tasks.flatMap((each, i) => Object.entries(each).map(([task, values]) => {
+      const label = `${name} stage ${first + i} ${task}, all`;
+      return compareSummary(label, streamOf(first + i, task as Task), { values }, BOUNDS.output);
+    })),
     ...Object.entries(full.output_row0).map(([task, values]) =>
-      compareSummary(`${name} output ${task} row 0`, firstRows(made, task as Task), { values }, BOUNDS.output)),
+      compareSummary(`${name} output ${task} row 0`,
+        firstRows(made, task as Task), { values }, BOUNDS.output)),
   ];
 }
 
@@ -115,12 +122,15 @@ function firstRows({ logits, shapes }: Computed, task: Task): number[] {
     [...values.subarray(c * height * width, c * height * width + width)]).flat();
 }
 
-function checkScores(name: string, { metrics }: MicroCase, { spec }: ParameterStore, made: Computed): Check[] {
+function checkScores(
+  name: string, { metrics }: MicroCase, { spec }: ParameterStore, made: Computed,
+): Check[] {
   const { labels } = microBatch(spec.tasks.map((task) => task.name));
   return Object.entries(metrics).flatMap(([each, scores]) => {
     const task = spec.tasks.find((known) => known.name === each)!;
     const meter = createMeter(task, { official: true });
-    meter.update({ logits: made.logits.get(task.name)!, labels: labels[each]!, shape: made.shapes.get(task.name)! });
+    const [logits, shape] = [made.logits.get(task.name)!, made.shapes.get(task.name)!];
+    meter.update({ logits, labels: labels[each]!, shape });
     const got = meter.scores();
     return Object.entries(scores).map(([key, want]) =>
       compareNumber(`${name} ${each} ${key}`, got[key]!, want, BOUNDS.score));

@@ -60,11 +60,12 @@ async function checkForward(
     return kept.map(({ tensor }) => tensor);
   });
   release(gpu, image);
-  const checks = kept.flatMap(({ name, tensor, nchw }, i) =>
-    checkOutput(golden, io, { name, shape: tensor.shape, value: nchw ? channelsFirst(values[i]!, tensor.shape) : values[i]! }));
+  const checks = kept.flatMap(({ name, tensor: { shape }, nchw }, i) =>
+    checkOutput(golden, io, { name, shape, value: nchw ? channelsFirst(values[i]!, shape) : values[i]! }));
   const mode = training ? 'train.' : 'eval.';
-  const stored = [...io.keys()].filter((name) => name.startsWith(mode)).map((name) => `${golden.name} ${name}`);
-  return [compareList(`${golden.name} ${mode}outputs`, checks.map(({ name }) => name).sort(), stored.sort()), ...checks];
+  const stored = [...io.keys()].filter((name) => name.startsWith(mode));
+  const compared = checks.map(({ name }) => name.slice(golden.name.length + 1));
+  return [compareList(`${golden.name} ${mode}outputs`, compared.sort(), stored.sort()), ...checks];
 }
 
 type Output = { readonly name: string; readonly shape: Shape; readonly value: Float32Array };
@@ -83,7 +84,8 @@ function checkOutput(golden: ModelCase, io: Tensors, { name, shape, value }: Out
   return golden.tasks.filter((task) => io.has(`${name}.${task}`)).map((task) => {
     const t = golden.tasks.indexOf(task);
     const want = toFloat32(io.get(`${name}.${task}`)!);
-    return compare(`${golden.name} ${name}.${task}`, value.subarray(t * each, (t + 1) * each), want, BOUNDS.output);
+    const own = value.subarray(t * each, (t + 1) * each);
+    return compare(`${golden.name} ${name}.${task}`, own, want, BOUNDS.output);
   });
 }
 

@@ -1,8 +1,9 @@
-// What the release's model is before it computes anything: its tensors, what of them trains, how it is trained.
+// What the release's model is before it computes anything: its tensors, what of them trains, how it is
+// trained.
 import { z } from 'zod';
 import { isNeverUpdated } from '../../mtlora/freeze.ts';
 import { parameterTable } from '../../mtlora/names.ts';
-import { TASKS, type ModelSpec } from '../../mtlora/spec.ts';
+import { TASKS, type ModelSpec, type Task } from '../../mtlora/spec.ts';
 import type { Config } from '../config.ts';
 import { findProblems } from '../config_checks.ts';
 import { CONFIG_SCHEMA } from '../config_schema.ts';
@@ -38,7 +39,8 @@ export const MODEL_CASE = z.strictObject({
   loss: z.array(LOSS),
   gradNorm: z.array(z.number()),
   // how the release was run and what was stored of it, what it made of `cfg`, and its noise
-  dropMasks: unread, seed: unread, kinkMargin: unread, pth: unread, steps: unread, checkpoint: unread, outStride: unread,
+  dropMasks: unread, seed: unread, kinkMargin: unread, pth: unread, steps: unread,
+  checkpoint: unread, outStride: unread,
   mtlora: unread, trainCfg: unread, lossRef64: unread, gradNormRef64: unread,
   noiseEval: unread, noiseTrainOut: unread, noiseGrads: unread, noise_step1: unread, noise_step3: unread,
 });
@@ -68,7 +70,8 @@ export function checkFacts(golden: ModelCase, config: Config, spec: ModelSpec): 
   const listed = Object.entries(golden.stateShapes);
   return [
     compareList(`${name} state names`, table.map((entry) => entry.name), listed.map(([each]) => each)),
-    compareList(`${name} state shapes`, table.map(({ shape }) => shape.join('×')), listed.map(([, shape]) => shape.join('×'))),
+    compareList(`${name} state shapes`, table.map(({ shape }) => shape.join()),
+      listed.map(([, shape]) => shape.join())),
     compareList(`${name} parameters`, parameters.map((parameter) => parameter.name), golden.parameters),
     compareList(`${name} trainable`, trainable.toSorted(), golden.trainable.toSorted()),
     compareList(`${name} never updated`, trainable.filter((each) => isNeverUpdated(spec, each)).sort(),
@@ -89,7 +92,7 @@ function checkTraining({ name, ...golden }: ModelCase, config: Config, spec: Mod
     ...golden.optimizerGroups.map((group, i) =>
       compareList(`${name} optimizer group ${i}`, groups[i] ?? [], group.names)),
     ...Object.entries(golden.lossWeights).map(([task, weight]) =>
-      compareNumber(`${name} loss weight ${task}`, LOSS_WEIGHTS[task as keyof typeof LOSS_WEIGHTS] ?? NaN, weight, 0)),
+      compareNumber(`${name} loss weight ${task}`, LOSS_WEIGHTS[task as Task] ?? NaN, weight, 0)),
     ...golden.lrUsed.map((want, k) =>
       compareNumber(`${name} step ${k} lr`, rateOfUpdate(schedule, k), want, RATE_BOUND)),
     ...golden.lrAfterLast === undefined ? [] : [compareNumber(`${name} lr after the last step`,

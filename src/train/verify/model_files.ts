@@ -41,7 +41,8 @@ export async function verifyPth(folder: string, stem: string): Promise<Check[]> 
     compareList(`${label} optimizer state ids`, [...states.keys()], optimizerStateIds),
     ...checkValues(label, optimizer, { param_groups }),
     ...checkValues(label, root, config === undefined ? given : { ...given, config }),
-    ...Object.entries(configSample).map(([key, value]) => checkField(label, plainValue(root.get('config')), key, value)),
+    ...Object.entries(configSample).map(([key, value]) =>
+      checkField(label, plainValue(root.get('config')), key, value)),
     ...checkTensors(label, flattened(state, states), folder, stem),
     ...checkSteps(label, state, folder, stem),
   ];
@@ -68,19 +69,24 @@ function checkTensors(
 }
 
 // the weights are those after the last step that is recorded
-function checkSteps(label: string, state: ReadonlyMap<string, HostTensor>, folder: string, stem: string): Check[] {
+function checkSteps(
+  label: string, state: ReadonlyMap<string, HostTensor>, folder: string, stem: string,
+): Check[] {
   const file = `${stem.split('.ckpt')[0]}.step3`;
-  return existsSync(join(folder, `${file}.safetensors`)) ? checkTensors(`${label} step3`, state, folder, file) : [];
+  if (!existsSync(join(folder, `${file}.safetensors`))) return [];
+  return checkTensors(`${label} step3`, state, folder, file);
 }
 
 function checkField(label: string, config: unknown, key: string, value: unknown): Check {
   const found = valuesOf(config, key);
-  const same = found.some((each) => JSON.stringify(each) === JSON.stringify(value));
+  const wanted = JSON.stringify(value);
+  const same = found.some((each) => JSON.stringify(each) === wanted);
   const shown = found.map((each) => JSON.stringify(each)).join(' and ') || 'nothing';
-  return compareList(`${label} config ${key}`, [same ? JSON.stringify(value) : shown], [JSON.stringify(value)]);
+  return compareList(`${label} config ${key}`, [same ? wanted : shown], [wanted]);
 }
 
 function valuesOf(config: unknown, key: string): unknown[] {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) return [];
-  return Object.entries(config).flatMap(([name, value]) => [...name === key ? [value] : [], ...valuesOf(value, key)]);
+  return Object.entries(config).flatMap(([name, value]) =>
+    [...name === key ? [value] : [], ...valuesOf(value, key)]);
 }

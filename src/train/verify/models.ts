@@ -18,19 +18,25 @@ const COUNT_CASE = z.strictObject({
   config: z.string(),
   tasks: z.array(z.string()),
   database: z.enum(['PASCALContext', 'NYUD']),
-  total: z.int(), trainable: z.int(), lora: z.int(), decoder: z.int(), tensors: z.int(), trainableTensors: z.int(),
+  total: z.int(), trainable: z.int(), lora: z.int(), decoder: z.int(), tensors: z.int(),
+  trainableTensors: z.int(),
   loraShared: z.int(), loraTasks: z.int(), norm: z.int(), patchEmbed: z.int(), relativePositionBias: z.int(),
   downsampleReduction: z.int(), downsampler: z.int(),
 });
 type CountCase = z.infer<typeof COUNT_CASE>;
 
-const casesIn = (folder: string): string[] => readdirSync(folder)
-  .filter((name) => name.endsWith('.state.safetensors')).map((name) => name.slice(0, -'.state.safetensors'.length)).sort();
-const pthIn = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.pth')).sort();
+/** The files of a folder that end so, without that end. */
+function stemsOf(folder: string, end: string): string[] {
+  const files = readdirSync(folder).filter((name) => name.endsWith(end));
+  return files.map((name) => name.slice(0, -end.length)).sort();
+}
+
+const casesIn = (folder: string): string[] => stemsOf(folder, '.state.safetensors');
+const pthIn = (folder: string): string[] => stemsOf(folder, '.pth');
 
 export function isModelFolder(folder: string): boolean {
   return casesIn(folder).length > 0 || existsSync(join(folder, COUNTS))
-    || pthIn(folder).some((name) => existsSync(join(folder, name.replace(/\.pth$/, '.json'))));
+    || pthIn(folder).some((stem) => existsSync(join(folder, `${stem}.json`)));
 }
 
 /** Holds whole models, their checkpoints and the counts of parameters to the cases of a folder. */
@@ -44,10 +50,12 @@ export async function verifyModels(gpu: Gpu, folder: string): Promise<Check[]> {
     }
   };
   for (const name of casesIn(folder)) await attempt(name, () => verifyModel(gpu, folder, name));
-  for (const name of pthIn(folder)) await attempt(name, () => verifyPth(folder, name.slice(0, -'.pth'.length)));
+  for (const stem of pthIn(folder)) await attempt(`${stem}.pth`, () => verifyPth(folder, stem));
   const counts = join(folder, COUNTS);
   return existsSync(counts) ? [...checks, ...await eachOf(counts, COUNT_CASE, verifyCounts)] : checks;
 }
+
+const WHOLE = ['total', 'trainable', 'lora', 'decoder', 'tensors', 'trainableTensors'] as const;
 
 // The release counts by what a name contains: branches of the task "normals" are among its norms.
 const CONTAINING: Readonly<Record<'loraShared' | 'loraTasks' | 'norm' | 'patchEmbed' | 'relativePositionBias'
@@ -62,15 +70,17 @@ const CONTAINING: Readonly<Record<'loraShared' | 'loraTasks' | 'norm' | 'patchEm
 };
 
 function verifyCounts(given: CountCase): Check[] {
-  const flags = { tasks: given.tasks.join(','), ...given.database === 'NYUD' ? { nyud: 'nyud' } : { pascal: 'pascal' } };
-  const spec = modelSpec(loadConfig(join(ROOT, given.config), [], flags).config);
+  const data = given.database === 'NYUD' ? { nyud: 'nyud' } : { pascal: 'pascal' };
+  const { config } = loadConfig(join(ROOT, given.config), [], { tasks: given.tasks.join(','), ...data });
+  const spec = modelSpec(config);
   const report = paramsReport(spec);
   const trainable = parameterTable(spec).filter((entry) => entry.kind === 'param' && entry.trainable);
   const label = given.config.replace(/^.*\/|\.yaml$/g, '');
-  const whole = (['total', 'trainable', 'lora', 'decoder', 'tensors', 'trainableTensors'] as const).map((key) =>
+  const whole = WHOLE.map((key) =>
     compareNumber(`${label} ${key}`, report[key], given[key], 0));
   const parts = Object.entries(CONTAINING).map(([key, contains]) => {
-    const count = trainable.filter(({ name }) => contains(name)).reduce((sum, entry) => sum + sizeOf(entry), 0);
+    const counted = trainable.filter(({ name }) => contains(name));
+    const count = counted.reduce((sum, entry) => sum + sizeOf(entry), 0);
     return compareNumber(`${label} ${key}`, count, given[key as keyof typeof CONTAINING], 0);
   });
   return [...whole, ...parts];

@@ -19,7 +19,8 @@ import { compare, compareList, compareNumber, type Check } from './report.ts';
 const BOUNDS = { tensor: 2e-6, rate: 1e-12 };
 
 const SETTINGS = z.strictObject({
-  EPOCHS: z.number(), WARMUP_EPOCHS: z.number(), BASE_LR: z.number(), WARMUP_LR: z.number(), MIN_LR: z.number(),
+  EPOCHS: z.number(), WARMUP_EPOCHS: z.number(), BASE_LR: z.number(), WARMUP_LR: z.number(),
+  MIN_LR: z.number(),
   WEIGHT_DECAY: z.number(), CLIP_GRAD: z.number().nullable(),
   scheduler: z.strictObject({
     NAME: z.enum(['cosine', 'linear', 'step', 'multistep']), DECAY_EPOCHS: z.number(), DECAY_RATE: z.number(),
@@ -28,7 +29,8 @@ const SETTINGS = z.strictObject({
 });
 
 const OPTIMIZER = z.strictObject({
-  NAME: z.enum(['adamw', 'sgd']), EPS: z.number(), BETAS: z.tuple([z.number(), z.number()]), MOMENTUM: z.number(),
+  NAME: z.enum(['adamw', 'sgd']), EPS: z.number(), BETAS: z.tuple([z.number(), z.number()]),
+  MOMENTUM: z.number(),
 });
 
 const OPTIM_CASE = z.strictObject({
@@ -56,7 +58,8 @@ const SCHEDULE_CASE = z.strictObject({
 /** Holds optimizers, clipping and learning rates to the cases of a folder. */
 export async function verifyOptim(gpu: Gpu, folder: string): Promise<Check[]> {
   const cases = existsSync(join(folder, 'cases.json'))
-    ? await eachCase(folder, OPTIM_CASE, (given) => verifySteps(gpu, given, readGolden(folder, given.name))) : [];
+    ? await eachCase(folder, OPTIM_CASE, (given) =>
+      verifySteps(gpu, given, readGolden(folder, given.name))) : [];
   const path = join(folder, 'schedules.json');
   return existsSync(path) ? [...cases, ...await eachOf(path, SCHEDULE_CASE, verifySchedule)] : cases;
 }
@@ -76,7 +79,11 @@ function verifySchedule(given: z.infer<typeof SCHEDULE_CASE>): Check[] {
 }
 
 /** The parameters of a case in one arena, each from a whole block on. */
-type Layout = { readonly names: readonly string[]; readonly at: ReadonlyMap<string, number>; readonly floats: number };
+type Layout = {
+  readonly names: readonly string[];
+  readonly at: ReadonlyMap<string, number>;
+  readonly floats: number;
+};
 
 function layOut({ groups }: OptimCase, golden: Golden): Layout {
   const names = groups.flatMap((group) => group.names);
@@ -104,7 +111,9 @@ async function verifySteps(gpu: Gpu, given: OptimCase, golden: Golden): Promise<
   const layout = layOut(given, golden);
   const { names, at, floats } = layout;
   const array = (label: string): Tensor => lasting(gpu, label, [floats]);
-  const arrays = { values: array('values'), grads: array('grads'), first: array('first'), second: array('second') };
+  const arrays = {
+    values: array('values'), grads: array('grads'), first: array('first'), second: array('second'),
+  };
   const flags = lasting(gpu, 'flags', [floats / BLOCK], flagsOf(given, golden, layout), 'u32');
   const skipped = lasting(gpu, 'skipped', [1], [0], 'u32');
   const fill = (tensor: Tensor, prefix: string): void => {
@@ -114,7 +123,8 @@ async function verifySteps(gpu: Gpu, given: OptimCase, golden: Golden): Promise<
     }
     write(gpu, tensor, host);
   };
-  const { executable, result: norm } = await compile(gpu, given.name, () => step({ ...arrays, flags }, skipped, given));
+  const { executable, result: norm } = await compile(gpu, given.name, () =>
+    step({ ...arrays, flags }, skipped, given));
   const check = async (tensor: Tensor, prefix: string): Promise<Check[]> => {
     const values = await floatsOf(executable, tensor);
     return names.filter((name) => golden.has(`${prefix}.${name}`)).map((name) => {
@@ -139,7 +149,9 @@ async function verifySteps(gpu: Gpu, given: OptimCase, golden: Golden): Promise<
       if (given.snapshots.includes(k + 1)) checks.push(...await check(arrays.values, `step${k + 1}`));
     }
     const first = given.settings.optimizer.NAME === 'sgd' ? 'momentum_buffer' : 'exp_avg';
-    return [...checks, ...await check(arrays.first, `final.${first}`), ...await check(arrays.second, 'final.exp_avg_sq')];
+    checks.push(...await check(arrays.first, `final.${first}`));
+    checks.push(...await check(arrays.second, 'final.exp_avg_sq'));
+    return checks;
   } finally {
     executable.destroy();
     for (const tensor of [...Object.values(arrays), flags, skipped]) release(gpu, tensor);
@@ -149,12 +161,19 @@ async function verifySteps(gpu: Gpu, given: OptimCase, golden: Golden): Promise<
 type Arrays = Readonly<Record<'values' | 'grads' | 'first' | 'second' | 'flags', Tensor>>;
 
 /** Traces one step of the case's optimizer. @returns the gradients' norm before clipping */
-function step({ values, grads, first, second, flags }: Arrays, skipped: Tensor, { clip, settings }: OptimCase): Tensor {
+function step(
+  { values, grads, first, second, flags }: Arrays, skipped: Tensor, { clip, settings }: OptimCase,
+): Tensor {
   const norm = gradNorm([{ grads, flags }], skipped);
-  const { WEIGHT_DECAY: weightDecay, optimizer: { NAME, BETAS: [beta1, beta2], EPS: eps, MOMENTUM: factor } } = settings;
+  const { NAME, BETAS: [beta1, beta2], EPS: eps, MOMENTUM: factor } = settings.optimizer;
+  const { WEIGHT_DECAY: weightDecay } = settings;
   const common = { weightDecay, clip: clip ?? 0 };
-  if (NAME === 'sgd') sgd({ values, grads, momentum: first, flags }, norm, { ...common, factor });
-  else adamw({ values, grads, expAvg: first, expAvgSq: second, flags }, norm, { ...common, beta1, beta2, eps });
+  if (NAME === 'sgd') {
+    sgd({ values, grads, momentum: first, flags }, norm, { ...common, factor });
+  } else {
+    const range = { values, grads, expAvg: first, expAvgSq: second, flags };
+    adamw(range, norm, { ...common, beta1, beta2, eps });
+  }
   keep(norm);
   return norm;
 }
@@ -166,12 +185,15 @@ async function floatsOf(executable: Executable, tensor: Tensor): Promise<Float32
 
 function checkRates({ name, settings, itersPerEpoch, lrUsed }: OptimCase): Check[] {
   const schedule = scheduleOf({ ...settings, LR_SCHEDULER: settings.scheduler }, itersPerEpoch);
-  return lrUsed.map((want, k) => compareNumber(`${name} step ${k} lr`, rateOfUpdate(schedule, k), want, BOUNDS.rate));
+  return lrUsed.map((want, k) =>
+    compareNumber(`${name} step ${k} lr`, rateOfUpdate(schedule, k), want, BOUNDS.rate));
 }
 
 function checkGroups({ name, groups, settings }: OptimCase, golden: Golden): Check {
   const other = groups.find(({ weightDecay }) => weightDecay !== 0 && weightDecay !== settings.WEIGHT_DECAY);
-  if (other) throw new Error(`${name}: a group decays by 0 or ${settings.WEIGHT_DECAY}, got ${other.weightDecay}`);
+  if (other) {
+    throw new Error(`${name}: a group decays by 0 or ${settings.WEIGHT_DECAY}, got ${other.weightDecay}`);
+  }
   const names = groups.flatMap((group) => group.names);
   const decayed = groups.filter(({ weightDecay }) => weightDecay > 0).flatMap((group) => group.names);
   const ours = names.filter((each) => isDecayed({ name: each, shape: golden.shape(`step0.${each}`) }));

@@ -28,7 +28,8 @@ export async function verifyReader(folder: string): Promise<Check[]> {
       const root = new Map(await readPth(join(folder, file)) as Map<string, unknown>);
       const model = root.get('model') as Map<string, HostTensor>;
       root.delete('model');
-      checks.push(...checkValues(file, root, plain), ...checkTensors(file, model, { dtypes, shapes }, expected));
+      const tensors = checkTensors(file, model, { dtypes, shapes }, expected);
+      checks.push(...checkValues(file, root, plain), ...tensors);
     } catch (error) {
       checks.push(failure(`${file} is read`, error));
     }
@@ -46,7 +47,8 @@ function checkTensors(
       const half = tensor.dtype === 'F16' || tensor.dtype === 'BF16';
       const got: HostTensor = half ? { ...tensor, dtype: 'F32', data: toFloat32(tensor) } : tensor;
       return [
-        compareList(`${label} dtype and shape`, [tensor.dtype, ...tensor.shape], [DTYPES[dtypes[name]!], ...shapes[name]!]),
+        compareList(`${label} dtype and shape`, [tensor.dtype, ...tensor.shape],
+          [DTYPES[dtypes[name]!], ...shapes[name]!]),
         compareExact(label, got, want),
       ];
     }),
@@ -59,7 +61,9 @@ export function checkValues(label: string, got: ReadonlyMap<string, unknown>, wa
     compareList(`${label} ${key}`, [canonical(plainValue(got.get(key)))], [canonical(value)]));
 }
 
-/** What a pickle held as JSON writes it: dicts as objects, tuples and sets as lists, large integers as text. */
+/**
+ * What a pickle held as JSON writes it: dicts as objects, tuples and sets as lists, large integers as text.
+ */
 export function plainValue(value: unknown): unknown {
   if (value instanceof Inert) return plainValue(value.items);
   if (isHostTensor(value)) return [...value.data].map(Number);
@@ -67,7 +71,8 @@ export function plainValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plainValue);
   if (value instanceof Set) return [...value].map(plainValue);
   if (!(value instanceof Map)) return value;
-  return Object.fromEntries([...value as Map<unknown, unknown>].map(([key, each]) => [String(key), plainValue(each)]));
+  return Object.fromEntries([...value as Map<unknown, unknown>].map(([key, each]) =>
+    [String(key), plainValue(each)]));
 }
 
 // keys in an order of their own, and what JSON has no number for as the files write it

@@ -56,7 +56,8 @@ export const SUMMARY = z.strictObject({ sum: z.number(), abs: z.number(), l2: z.
 
 /** A tensor against its sums, or against all its values, which have nine digits. */
 export function compareSummary(
-  name: string, got: ArrayLike<number>, want: z.infer<typeof SUMMARY> | { values: readonly number[] }, bound: number,
+  name: string, got: ArrayLike<number>, want: z.infer<typeof SUMMARY> | { values: readonly number[] },
+  bound: number,
 ): Check {
   if ('values' in want) return compare(name, got, want.values, bound);
   const values = Array.from(got);
@@ -79,7 +80,8 @@ export function compareExact(name: string, got: HostTensor, want: HostTensor): C
   }
   const differs = want.data.findIndex((value, i) => !Object.is(got.data[i], value));
   const maxAbs = differs < 0 ? 0 : maxDifference(toFloat32(got), toFloat32(want));
-  const rule = differs < 0 ? 'equal' : `differs at ${differs}: got ${got.data[differs]}, want ${want.data[differs]}`;
+  const [mine, theirs] = [got.data[differs], want.data[differs]];
+  const rule = differs < 0 ? 'equal' : `differs at ${differs}: got ${mine}, want ${theirs}`;
   return { name, maxAbs, error: maxAbs, bound: 0, pass: differs < 0, rule };
 }
 

@@ -44,12 +44,14 @@ export function goldenSite(leaves: Leaves, name: string, shape: SiteShape, lora:
 function adaptation(leaves: Leaves, prefix: string, { out, input }: SiteShape, lora: GoldenLora): Adaptation {
   const tasks = streamTasks(lora);
   const mode = layerMode(lora.mode, tasks.length);
-  const own = tasks.map((task) => ({ rank: rankOf(lora, task), suffix: (factor: string) => `tasks_${factor}.${task}` }));
+  const own = tasks.map((task) =>
+    ({ rank: rankOf(lora, task), suffix: (factor: string) => `tasks_${factor}.${task}` }));
   const shared = { rank: lora.ranks.shared!, suffix: (factor: string) => `shared_${factor}` };
   const branches = mode === 'addition' ? own : [shared, ...own];
   const rank = branches.reduce((sum, branch) => sum + branch.rank, 0);
   const names = (factor: string): string[] => branches.map(({ suffix }) => `${prefix}lora_${suffix(factor)}`);
   const scale = (name: string): Tensor => leaves.param(`${prefix}${name}`, [1]);
+  const norm = (name: string): Tensor => leaves.param(`${prefix}lora_norm.${name}`, [out]);
   const trainable = { shared: false, tasks: false, ...lora.trainableScale };
   const hasShared = mode !== 'addition';
   return {
@@ -62,10 +64,10 @@ function adaptation(leaves: Leaves, prefix: string, { out, input }: SiteShape, l
       ...tasks.map((task) => trainable.tasks ? 1 : scaleOf(lora, task)),
     ],
     sharedScale: hasShared && trainable.shared ? scale('lora_shared_scale') : undefined,
-    taskScales: tasks.length > 0 && trainable.tasks ? tasks.map((task) => scale(`lora_task_scale.${task}`)) : undefined,
+    taskScales: tasks.length > 0 && trainable.tasks
+      ? tasks.map((task) => scale(`lora_task_scale.${task}`)) : undefined,
     norm: mode === 'addition'
-      ? { w: leaves.param(`${prefix}lora_norm.weight`, [out]), b: leaves.param(`${prefix}lora_norm.bias`, [out]) }
-      : undefined,
+      ? { w: norm('weight'), b: norm('bias') } : undefined,
   };
 }
 

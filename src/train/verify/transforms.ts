@@ -2,12 +2,16 @@ import { z } from 'zod';
 import { resizeCubic, resizeNearest } from '../../data/resample.ts';
 import { makeField, type DataTask, type Field, type Sample } from '../../data/sample.ts';
 import {
-  fixedResize, flip, ignoreRegions, MEAN, prepare, scaleRotate, STD, writeImage, writeLabel, type Augmentation,
+  fixedResize, flip, ignoreRegions, MEAN, prepare, scaleRotate, STD, writeImage, writeLabel,
+  type Augmentation,
 } from '../../data/transforms.ts';
 import { parseCase, readGolden, readJson, type Golden } from './golden.ts';
 import { compare, compareElements, failure, type Check } from './report.ts';
 
-/** What the README of these files allows: absolute errors, of 255 for images; what is resampled by nearest is exact. */
+/**
+ * What the README of these files allows: absolute errors, of 255 for images; what is resampled by nearest is
+ * exact.
+ */
 const BOUNDS = { image: 1e-3, normals: 1e-5, depth: 1e-6 };
 
 const STEP = z.strictObject({
@@ -59,7 +63,8 @@ function runStep(step: Step, golden: Golden): Check[] {
     case 'RandomHorizontalFlip':
       return checkSample(step, golden, step.flipped === false ? (sample) => sample : flip);
     case 'ScaleNRotate':
-      return checkSample(step, golden, (sample) => scaleRotate(sample, given(step, 'rot'), given(step, 'scale')));
+      return checkSample(step, golden, (sample) =>
+        scaleRotate(sample, given(step, 'rot'), given(step, 'scale')));
     case 'FixedResize':
       return checkSample(step, golden, (sample) => fixedResize(sample, ...resolutionOf(step, sample.image)));
     case 'AddIgnoreRegions': return checkSample(step, golden, ignoreRegions);
@@ -71,7 +76,8 @@ function runStep(step: Step, golden: Golden): Check[] {
       const augmentation: Augmentation = {
         flip: step.flipped ?? false, degrees: given(step, 'rot'), scale: given(step, 'scale'),
       };
-      return checkTensors(step, golden, prepare(sampleOf(golden, step.input), given(step, 'size'), augmentation));
+      const prepared = prepare(sampleOf(golden, step.input), given(step, 'size'), augmentation);
+      return checkTensors(step, golden, prepared);
     }
     case 'helpers.fixed_resize': return checkResize(step, golden);
   }
@@ -118,7 +124,9 @@ export function checkElement(label: string, element: string, got: Float32Array, 
   return compareElements(label, got, want, { bound, share: 1, limit: bound });
 }
 
-/** Channels first, the image as grey levels that are normalised; `stored` turns the file's image into that. */
+/**
+ * Channels first, the image as grey levels that are normalised; `stored` turns the file's image into that.
+ */
 function checkTensors(
   { name }: Step, golden: Golden, { image, labels }: Sample, stored = (values: Float32Array) => values,
 ): Check[] {
@@ -174,7 +182,9 @@ function checkNormalised(step: Step, golden: Golden): Check[] {
   return golden.below(`${step.name}.`).map((element) => {
     const label = `${step.name} ${element}`;
     const want = golden.values(`${step.name}.${element}`);
-    if (element !== 'image') return checkElement(label, element, golden.values(`${step.input}.${element}`), want);
+    if (element !== 'image') {
+      return checkElement(label, element, golden.values(`${step.input}.${element}`), want);
+    }
     const got = new Float32Array(want.length);
     writeImage(makeField(height, width, levels), got, 'wrap');
     return compareElements(label, got, want, { bound: 1e-6, share: 1, limit: 1e-6 });
