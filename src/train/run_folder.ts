@@ -61,7 +61,8 @@ export class RunFolder {
   rewind(step: number, checkpoint: string | null): void {
     const log = this.file(LOG);
     if (existsSync(log)) {
-      const kept = readFileSync(log, 'utf8').split('\n').filter((line) => isUpTo(line, step));
+      const lines = step === 0 ? [] : readFileSync(log, 'utf8').split('\n');     // 0: another run begins
+      const kept = lines.filter((line) => isUpTo(line, step));
       this.write(LOG, kept.map((line) => `${line}\n`).join(''));
     }
     const paths = this.checkpoints();

@@ -133,5 +133,7 @@ test('RunFolder.rewind() forgets lines of later steps and half-written ones', ()
   folder.rewind(2, join(path, 'ckpt_epoch_0.safetensors'));
   expect(readLog(path).map(({ step }) => step)).toEqual([1, 2]);
   expect(folder.checkpoints()).toEqual([join(path, 'ckpt_epoch_0.safetensors')]);
+  folder.rewind(0, null);
+  expect(readLog(path)).toEqual([]);
   folder.close();
 });
