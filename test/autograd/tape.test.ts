@@ -58,6 +58,14 @@ test('backward() gives a frozen input no gradient, and launches nothing for it',
   for (const tensor of [x, w]) release(gpu(), tensor);
 });
 
+test('backward() passes over a gradient that an op makes for a frozen input', async () => {
+  const [x, w] = [input([1, 2]), lasting(gpu(), 'w', [2], [3, 4])];
+  const [dx, dw] = await gradients([x, w], () =>
+    record('product', [x, w], multiply(frozen(x), w), (dy) => [multiply(dy, w), multiply(dy, frozen(x))]));
+  expect([dx, dw]).toEqual([[3, 4], null]);
+  for (const tensor of [x, w]) release(gpu(), tensor);
+});
+
 test('record() puts nothing on the tape where nothing upstream is trainable', async () => {
   const x = lasting(gpu(), 'x', [2], [1, 2]);
   const { program } = trace(gpu(), 'frozen', () => {

@@ -48,6 +48,8 @@ test('profile() frees what it made, also beyond what one set of timestamps holds
   const before = gpu().memory.bytes;
   const { dispatches, rows } = await profile(gpu(), executable, {}, 1);
   expect(dispatches).toHaveLength(2100);
+  expect(dispatches[2060]!.startMs).toBeGreaterThan(dispatches[2040]!.startMs);
+  expect(dispatches.at(-1)!.startMs).toBeGreaterThan(dispatches[2060]!.startMs);
   expect(rows).toMatchObject([{ kernel: 'elementwise/add', calls: 2100, share: 1 }]);
   expect(gpu().memory.bytes).toBe(before);
   executable.destroy();
