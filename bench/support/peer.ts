@@ -48,7 +48,8 @@ function answersOf(child: ChildProcess, name: string): () => Promise<Answer> {
   };
   child.on('error', (error) => fail(new Error(`cannot start "${name}": ${error.message}`)));
   child.on('exit', (code) => {
-    fail(new Error(`"${name}" ended with ${code}: ${said.trim().split('\n').at(-1)}`));
+    const why = said.split('\n').find((line) => /Error/.test(line)) ?? said.trim();
+    fail(new Error(`"${name}" ended with ${code}: ${why}`));
   });
   return () => new Promise((resolve, reject) => {
     const answer = early.shift();
