@@ -18,6 +18,7 @@ export type Training = {
   /** Where checkpoints go; called when all steps before are done. */
   readonly save: (name: string, position: Position) => Promise<void>;
   readonly validate: (step: number) => Promise<void>;
+  readonly scoreTraining: (step: number) => Promise<void>;
   readonly onSummary: (summary: Summary, progress: Progress) => void;
 };
 
@@ -36,8 +37,8 @@ export function stepsPerEpoch({ TRAIN }: Config, batchesPerEpoch: number): numbe
 
 /** Trains from `start` to the last epoch. */
 export async function trainLoop(training: Training): Promise<Ending> {
-  const { config, step: trainStep, loader, start, signal, anomaly, save, validate, onSummary } = training;
-  const { TRAIN, DATA, SEED, PRINT_FREQ, SAVE_FREQ, EVAL_FREQ } = config;
+  const { config, step: trainStep, loader, start, signal, anomaly, save, onSummary } = training;
+  const { TRAIN, DATA, SEED, PRINT_FREQ, SAVE_FREQ, EVAL_FREQ, EVAL_TRAINING } = config;
   const micro = TRAIN.ACCUMULATION_STEPS;
   const perEpoch = stepsPerEpoch(config, loader.batchesPerEpoch);
   const total = perEpoch * TRAIN.EPOCHS;
@@ -71,7 +72,8 @@ export async function trainLoop(training: Training): Promise<Ending> {
     const checkpoint = checkpointName(epoch, epochEnds ? null : step);
     const due = (every: number): boolean => epochEnds && (step === total || epoch % every === 0);
     if (due(SAVE_FREQ)) await save(checkpoint, position);
-    if (due(EVAL_FREQ)) await validate(step);
+    if (due(EVAL_FREQ)) await training.validate(step);
+    if (EVAL_TRAINING !== null && due(EVAL_TRAINING)) await training.scoreTraining(step);
     if (signal.aborted) {
       if (!due(SAVE_FREQ)) await save(checkpoint, position);
       return { done: false, checkpoint };

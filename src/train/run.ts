@@ -77,6 +77,7 @@ export async function runTraining(
       loader: run.loader,
       save: (name, position) => save(run, name, position),
       async validate(step) { last = await validate(run, step); },
+      scoreTraining: (step) => scoreTraining(run, step),
       onSummary(summary, progress) {
         journal.log({ kind: 'train', ...summary });
         const line = (bar: boolean): string =>
@@ -206,6 +207,14 @@ async function validateNow(run: Run, step: number): Promise<Validated | null> {
   const lines = await journal.evaluated(store, { ...found, step, epochs, tracked: trackedAt(run, step) });
   for (const line of lines) terminal.say(line);
   return found;
+}
+
+/** How well the model knows the images that it learns from, without augmentation. */
+async function scoreTraining({ validation, journal, terminal, signal }: Run, step: number): Promise<void> {
+  const found = await validation.run({ signal, split: 'train' });
+  if (!found) return;
+  journal.log({ kind: 'training evaluation', step, ...found.metrics });
+  terminal.say(resultsTable({ 'training images': found.metrics }));
 }
 
 /** Batches that the running statistics have seen after `step` updates. */

@@ -51,13 +51,15 @@ test('runTraining() saves an interrupted run, which continues bit for bit', asyn
 });
 
 test('runTraining() continues bit for bit with accumulated gradients and batches left over', async () => {
-  const opts = ['TRAIN.ACCUMULATION_STEPS', '3', 'TRAIN.OPTIMIZER.NAME', 'sgd', 'DATA.BATCH_SIZE', '1'];
+  const opts = ['EVAL_TRAINING', '2', 'TRAIN.ACCUMULATION_STEPS', '3', 'TRAIN.OPTIMIZER.NAME', 'sgd', 'DATA.BATCH_SIZE', '1'];
   const whole = tiny.config(tiny.folder('whole'), ...opts);
   await run(whole);
   const config = tiny.config(tiny.folder('interrupted'), ...opts);
   await expect(run(config, stopAt(1, 2))).rejects.toMatchObject({ exitCode: 130 });
   await run(config, listen(), { autoResume: true });
   expect(digests(join(runPath(config), LAST))).toEqual(digests(join(runPath(whole), LAST)));
+  expect(readLog(runPath(config)).filter(({ kind }) => kind === 'training evaluation'))
+    .toMatchObject([{ step: 6, images: 8 }]);
 });
 
 test('mtlora-train killed at any moment continues to the same weights', async () => {
