@@ -1,4 +1,4 @@
-// matmul_tile: the form for GPUs. A workgroup computes a BM × BN tile of y out of tiles of a and b in workgroup memory.
+// matmul_tile: the form for GPUs. A workgroup computes a BM × BN tile of y out of tiles in workgroup memory.
 //
 //   forward   y[g,m,n] = scale · Σ_k a[g,m,k] · b[g,k,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate), with
 //             elements of a, b or the product dropped by mask as in matmul.wgsl
@@ -6,7 +6,7 @@
 //   finish    y[g,m,n] = scale · Σ_s parts[s,g,m,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate)
 //
 // shapes    a, b, y by element strides as in matmul.wgsl · parts [splits, batch, m, n]
-// dispatch  forward: a workgroup per tile · part: a workgroup per tile and run of k · finish: a thread per output
+// dispatch  forward: a workgroup per tile · part: one per tile and run of k · finish: a thread per output
 // tuning    BM, BN = a tile's sides; BK = its depth; TM × TN outputs a thread: WG = BM/TM · BN/TN threads
 // numerics  f32; runs of k are summed in their order
 // uses      lib/index
@@ -19,9 +19,9 @@ const WG = 256u;                // tune: 64 128 256
 const PAD = 1u;                 // keeps a column of a tile from falling into one bank
 
 struct Params {
-  m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32, b_batch: u32,
-  b_row: u32, b_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32,
-  has_bias: u32, mask_on: u32, mask_row: u32, run: u32, splits: u32,
+  m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32,
+  b_batch: u32, b_row: u32, b_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32,
+  scale: f32, accumulate: u32, has_bias: u32, mask_on: u32, mask_row: u32, run: u32, splits: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -35,16 +35,15 @@ var<workgroup> left: array<f32, BK * (BM + PAD)>;      // [k][m]
 var<workgroup> right: array<f32, BK * (BN + PAD)>;     // [k][n]
 var<private> sum: array<f32, TM * TN>;
 
-// 1 where the mask keeps element `at`, else 0
-fn kept(at: u32) -> f32 { return f32((mask[at >> 5u] >> (at & 31u)) & 1u); }
+fn kept(at: u32) -> f32 { return f32((mask[at >> 5u] >> (at & 31u)) & 1u); }    // else 0: dropped
 
 struct Tile { g: u32, m0: u32, n0: u32, split: u32, inside: bool }
 
 fn tile_of(group: u32) -> Tile {
-  let tiles_m = (params.m + BM - 1u) / BM;
   let tiles_n = (params.n + BN - 1u) / BN;
-  let tile = group % (tiles_m * tiles_n);
-  let rest = group / (tiles_m * tiles_n);
+  let tiles = (params.m + BM - 1u) / BM * tiles_n;
+  let tile = group % tiles;
+  let rest = group / tiles;
   return Tile(rest % params.batch, tile / tiles_n * BM, tile % tiles_n * BN, rest / params.batch,
               rest < params.batch * params.splits);
 }
