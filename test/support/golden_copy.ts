@@ -8,8 +8,10 @@ const FIXTURES = join(import.meta.dirname, '../fixtures');
 
 type Case = Record<string, unknown> & { name: string };
 
-/** A copy of one case of `test/fixtures/<folder>`, to be damaged; `change` may alter what it says of itself. */
-export function copyCase(folder: string, name: string, change: (given: Case) => Case = (given) => given): string {
+/** A copy of one case of `test/fixtures/<folder>`, to be damaged; `change` alters what it says of itself. */
+export function copyCase(
+  folder: string, name: string, change: (given: Case) => Case = (given) => given,
+): string {
   const root = folderWith();
   const cases = JSON.parse(readFileSync(join(FIXTURES, folder, 'cases.json'), 'utf8')) as Case[];
   const given = cases.find((each) => each.name === name)!;
@@ -19,7 +21,9 @@ export function copyCase(folder: string, name: string, change: (given: Case) => 
 }
 
 /** Rewrites one tensor of a file of golden data. */
-export function changeTensor(file: string, name: string, change: (tensor: HostTensor) => HostTensor | null): void {
+export function changeTensor(
+  file: string, name: string, change: (tensor: HostTensor) => HostTensor | null,
+): void {
   const { tensors } = readSafetensors(file);
   const changed = change(tensors.get(name)!);
   if (changed) tensors.set(name, changed);

@@ -54,7 +54,6 @@ const COMMON = {
   mask: z.strictObject({ resolution: pair, window: count, shift: z.int().nonnegative() }).optional(),
   returnedTasks: z.array(z.string()).nullable(),
   noGrad: z.array(z.string()).default([]),
-  noise32vs64: z.unknown().optional(),
 };
 
 /** A case of the `blocks` files. */

@@ -36,7 +36,7 @@ const DECODER_CASE = z.strictObject({
     .default({}),
   noGrad: z.array(z.string()).default([]),
   zeroGradByTheory: z.array(z.string()).default([]),
-  reluMargin: z.unknown().optional(), noise32vs64: z.unknown().optional(),
+  reluMargin: z.unknown().optional(),
 });
 export type DecoderCase = z.infer<typeof DECODER_CASE>;
 

@@ -28,7 +28,6 @@ const LINEAR_CASE = z.strictObject({
   trainableScalePerTask: z.boolean(),
   effective: z.strictObject({ returnedTasks: z.array(z.string()).nullable(), sharedMode: z.string() }),
   noGrad: z.array(z.string()).default([]),
-  noise32vs64: z.unknown().optional(),
 });
 type LinearCase = z.infer<typeof LINEAR_CASE>;
 

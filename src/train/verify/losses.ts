@@ -31,7 +31,6 @@ const LOSS_CASE = z.strictObject({
   void: z.boolean().optional(), labelsLikeLogits: z.boolean().optional(),
   // how the release ran
   lossRef64: LOSS, officialDtype: z.unknown().optional(), gradHasNaN: z.unknown().optional(),
-  noise32vs64: z.unknown().optional(),
 });
 type LossCase = z.infer<typeof LOSS_CASE>;
 

@@ -39,7 +39,7 @@ export const MODEL_CASE = z.strictObject({
   loss: z.array(LOSS),
   gradNorm: z.array(z.number()),
   // how the release was run and what was stored of it, what it made of `cfg`, and its noise
-  dropMasks: unread, seed: unread, kinkMargin: unread, pth: unread, steps: unread,
+  dropMasks: unread, kinkMargin: unread, pth: unread, steps: unread,
   checkpoint: unread, outStride: unread,
   mtlora: unread, trainCfg: unread, lossRef64: unread, gradNormRef64: unread,
   noiseEval: unread, noiseTrainOut: unread, noiseGrads: unread, noise_step1: unread, noise_step3: unread,

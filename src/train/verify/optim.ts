@@ -43,7 +43,7 @@ const OPTIM_CASE = z.strictObject({
   groups: z.array(z.strictObject({ weightDecay: z.number(), names: z.array(z.string()) })),
   lrUsed: z.array(z.number()),
   gradNorm: z.array(z.number()),
-  gradNormRef64: z.unknown().optional(), noise32vs64: z.unknown().optional(),
+  gradNormRef64: z.unknown().optional(),
 });
 type OptimCase = z.infer<typeof OPTIM_CASE>;
 

@@ -29,7 +29,6 @@ const STEP = z.strictObject({
   flagvals: z.record(z.string(), z.int()).optional(),
   mean: z.array(z.number()).optional(),
   std: z.array(z.number()).optional(),
-  note: z.string().optional(),
 });
 type Step = z.infer<typeof STEP>;
 

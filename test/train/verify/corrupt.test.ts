@@ -14,7 +14,8 @@ async function failing(folder: string): Promise<{ name: string; rule: string | u
 }
 
 const CASES: readonly [folder: string, name: string, tensors: readonly string[]][] = [
-  ['mtlora-linear', 'matrix_t3_xt', ['out.out', 'out.out_tasks.sal', 'grad.x_tasks.normals', 'grad.lora_tasks_B.sal']],
+  ['mtlora-linear', 'matrix_t3_xt',
+    ['out.out', 'out.out_tasks.sal', 'grad.x_tasks.normals', 'grad.lora_tasks_B.sal']],
   ['mtlora-linear', 'matrix_t3_xt_scales', ['grad.lora_shared_scale', 'grad.lora_task_scale.semseg']],
   ['blocks', 'block_ts_droppath', ['out.out_tasks.normals', 'grad.attn.proj.lora_shared_B', 'grad.x']],
   ['blocks', 'attn_ta_mask', ['grad.relative_position_bias_table']],
