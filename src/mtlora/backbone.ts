@@ -105,7 +105,8 @@ function adaptationOf(
   // the shared pair that no loss depends on, if a merge has not left it out
   const dead = wholeSharedStream && tasks.length === branches.length && adapter.shared;
   const shared = dead || tasks.length < branches.length;
-  const sharedScale = shared && adapter.trainableScale ? store.tensor(`${name}.lora_shared_scale`) : undefined;
+  const sharedScale = shared && adapter.trainableScale
+    ? store.tensor(`${name}.lora_shared_scale`) : undefined;
   const taskScales = trainableTaskScale && tasks.length > 0
     ? tasks.map(({ task }) => store.tensor(`${name}.lora_task_scale.${task}`)) : undefined;
   return {

@@ -103,13 +103,14 @@ export type LoraBranch = {
   readonly suffix: (factor: 'A' | 'B') => string;
 };
 
-/** The branches of a site's pack, in order: the shared one, then the tasks', but for what is dead or absent. */
+/** The branches of a site's pack, in order: the shared one, then the tasks', without dead and absent ones. */
 export function loraBranches(spec: ModelSpec, stage: number, block: number, site: Site): LoraBranch[] {
   const { rank, shared: paired, scale, tasks } = adapterAt(spec, stage, block, site)!;
   const lives = ({ suffix }: LoraBranch): boolean =>
     !isNeverUpdated(spec, `${siteName(stage, block, site)}.lora_${suffix('A')}`);
   const shared: LoraBranch = { task: null, rank, scale, suffix: (factor) => `shared_${factor}` };
-  const own = tasks.map((each): LoraBranch => ({ ...each, suffix: (factor) => `tasks_${factor}.${each.task}` }));
+  const own = tasks.map((each): LoraBranch =>
+    ({ ...each, suffix: (factor) => `tasks_${factor}.${each.task}` }));
   return [...paired ? [shared] : [], ...own].filter(lives);
 }
 

@@ -53,7 +53,9 @@ export function siteLayer({ w, bias, adaptation }: Site, training: boolean): Lay
   };
 }
 
-function dropoutOf({ dropout: rate, keep, ranks }: Adaptation, x: Tensor, training: boolean): KeepBits | null {
+function dropoutOf(
+  { dropout: rate, keep, ranks }: Adaptation, x: Tensor, training: boolean,
+): KeepBits | null {
   if (x.shape[0] !== 1 && ranks[0] === 0) return null;    // every branch has its own, undropped input
   if (keep) return keep;
   return training && rate > 0 ? keepBits('dropout', size(x.shape) / x.shape[0]!, rate) : null;

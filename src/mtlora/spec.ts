@@ -158,7 +158,7 @@ function afterMerge(
   return { ...adapter, mode: 'matrix', tasks, shared, trainableScale: adapter.trainableScale && shared };
 }
 
-/** The mode that a layer runs in: without task branches it has a plain shared pair, whatever the model's mode. */
+/** The mode of a layer: without task branches it has a plain shared pair, whatever the model's mode. */
 export function layerMode(mode: SharedMode, tasks: number): Adapter['mode'] {
   return mode === 'lora_only' || tasks === 0 ? 'matrix' : mode;
 }
