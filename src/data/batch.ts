@@ -5,7 +5,7 @@ import { sampleUniforms } from './order.ts';
 import { channelsOf } from './sample.ts';
 import type { DataTask } from './sample.ts';
 import { drawAugmentation, prepare, writeImage, writeLabel } from './transforms.ts';
-import type { Overshoot } from './transforms.ts';
+import type { Overshoot, WarpFill } from './transforms.ts';
 
 /** What decoding a sample depends on, besides its number; workers get it once. */
 export type Decoding = {
@@ -16,6 +16,7 @@ export type Decoding = {
   readonly train: boolean;
   readonly seed: number;
   readonly overshoot: Overshoot;
+  readonly warpFill: WarpFill;
   readonly slots: readonly SharedArrayBuffer[];
 };
 /** Decode sample `index` to place `position` of batch buffer `slot`. */
@@ -56,11 +57,11 @@ export function slotView(
 /** Reads, transforms and stores a sample; returns the size that its image has on disk. */
 export async function decodeInto(decoding: Decoding, job: Job): Promise<ImageSize> {
   const { slot, position, index, epoch } = job;
-  const { dataset, ids, train, seed, size, overshoot } = decoding;
+  const { dataset, ids, train, seed, size, overshoot, warpFill } = decoding;
   const sample = await readSample(dataset, ids[index]!);
   const uniforms = sampleUniforms(seed, epoch, index);
   const augmentation = train ? drawAugmentation(dataset.kind, uniforms) : undefined;
-  const { image, labels } = prepare(sample, size, augmentation);
+  const { image, labels } = prepare(sample, size, augmentation, warpFill);
   const place = (name: DataTask | 'image'): Float32Array =>
     slotView(decoding.slots[slot]!, decoding, dataset.tasks, name, position, 1);
   writeImage(image, place('image'), overshoot);

@@ -9,7 +9,7 @@ import { countBatches, following, permutation } from './order.ts';
 import type { Position } from './order.ts';
 import { keyOf } from './philox.ts';
 import type { DataTask } from './sample.ts';
-import type { Overshoot } from './transforms.ts';
+import type { Overshoot, WarpFill } from './transforms.ts';
 
 export type LoaderOptions = {
   readonly dataset: DatasetSpec;
@@ -31,6 +31,7 @@ export type LoaderOptions = {
    */
   readonly onBadSample?: 'error' | 'skip';
   readonly overshoot?: Overshoot;
+  readonly warpFill?: WarpFill;
 };
 
 /** `image` [B, 3, S, S], labels [B, C, S, S] with 255 = ignore: views, good until the next `next()`. */
@@ -78,8 +79,8 @@ export function openLoader(options: LoaderOptions): Loader {
   }
   const bytes = slotBytes(options, options.dataset.tasks);
   const slots = Array.from({ length: workers === 0 ? 1 : prefetch + 1 }, () => new SharedArrayBuffer(bytes));
-  const { dataset, size, batchSize, train, seed, overshoot = 'clamp' } = options;
-  const decoding: Decoding = { dataset, ids, size, batchSize, train, seed, overshoot, slots };
+  const { dataset, size, batchSize, train, seed, overshoot = 'clamp', warpFill = 'zero' } = options;
+  const decoding: Decoding = { dataset, ids, size, batchSize, train, seed, overshoot, warpFill, slots };
   const decoders = workers === 0 ? new InlineDecoders(decoding) : new WorkerDecoders(workers, decoding);
   const { onBadSample = 'error' } = options;
   return new BatchLoader({ decoding, decoders, batchesPerEpoch, start, onBadSample });

@@ -7,7 +7,7 @@ import { readLabelPng } from './png.ts';
 import { resizeCubic, resizeNearest } from './resample.ts';
 import { channelsOf, IGNORE, makeField } from './sample.ts';
 import type { DataTask, Field, Sample } from './sample.ts';
-import { expectFiles, readIds } from './split.ts';
+import { expectFiles, readIds, type NeededFile } from './split.ts';
 
 export const NYUD_TASKS = ['semseg', 'normals', 'edge', 'depth'] as const satisfies DataTask[];
 export const NYUD_SEMSEG_CLASSES = [
@@ -26,25 +26,41 @@ const FILES: Record<string, (id: string) => string> = {
   depth: (id) => `depth/${id}.npy`,
 };
 
+export function nyudIds(root: string, split: string): string[] {
+  return readIds(join(root, 'gt_sets', `${split}.txt`));
+}
+
+export function nyudFiles(tasks: readonly DataTask[]): NeededFile[] {
+  return (['image', ...tasks] as const).map((task) => ({ task, paths: (id: string) => [FILES[task]!(id)] }));
+}
+
 /** The ids of `split`, after seeing that every file is there that `tasks` need. */
 export function listNyud(root: string, split: string, tasks: readonly DataTask[]): string[] {
-  const ids = readIds(join(root, 'gt_sets', `${split}.txt`));
-  const files = (['image', ...tasks] as const)
-    .map((task) => ({ task, paths: (id: string) => [FILES[task]!(id)] }));
-  expectFiles(root, ids, files);
+  const ids = nyudIds(root, split);
+  expectFiles(root, ids, nyudFiles(tasks));
   return ids;
 }
 
 /** Reads the image and the labels of `tasks`, each at the image's size. */
 export async function readNyud(root: string, id: string, tasks: readonly DataTask[]): Promise<Sample> {
-  const { width, height, data } = await readJpeg(join(root, FILES['image']!(id)));
+  const image = await readNyudImage(root, id);
+  const { width, height } = image;
   const labels = new Map(tasks.map((task) => {
-    const path = join(root, FILES[task]!(id));
-    const label = task === 'semseg' ? readSemseg(path) : readArray(path, channelsOf(task));
     const resize = task === 'normals' ? resizeCubic : resizeNearest;
-    return [task, resize(label, height, width)] as const;
+    return [task, resize(readNyudLabel(root, id, task), height, width)] as const;
   }));
-  return { id, size: [height, width], image: makeField(height, width, data), labels };
+  return { id, size: [height, width], image, labels };
+}
+
+export async function readNyudImage(root: string, id: string): Promise<Field> {
+  const { width, height, data } = await readJpeg(join(root, FILES['image']!(id)));
+  return makeField(height, width, data);
+}
+
+/** A label at the size of its file. */
+export function readNyudLabel(root: string, id: string, task: DataTask): Field {
+  const path = join(root, FILES[task]!(id));
+  return task === 'semseg' ? readSemseg(path) : readArray(path, channelsOf(task));
 }
 
 /** The file counts classes from 1, and 0 is unlabelled. */
@@ -56,7 +72,7 @@ function readSemseg(path: string): Field {
   return makeField(height, width, data.map((value) => (value === 0 ? IGNORE : value - 1)));
 }
 
-function readArray(path: string, channels: number): Field {
+export function readArray(path: string, channels: number): Field {
   const { shape, data } = readNpy(path);
   const [height, width, depth = 1] = shape;
   if (!height || !width || shape.length !== (channels === 1 ? 2 : 3) || depth !== channels) {

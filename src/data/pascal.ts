@@ -10,7 +10,7 @@ import { readLabelPng, readRgbPng } from './png.ts';
 import { resizeCubic, resizeNearest } from './resample.ts';
 import { IGNORE, makeField } from './sample.ts';
 import type { DataTask, Field, Sample } from './sample.ts';
-import { expectFiles, readIds } from './split.ts';
+import { expectFiles, readIds, type NeededFile } from './split.ts';
 import { classEdges, thin } from './thinning.ts';
 
 export const PASCAL_TASKS = ['semseg', 'human_parts', 'sal', 'normals', 'edge'] as const satisfies DataTask[];
@@ -24,13 +24,20 @@ const FILES: Record<string, (id: string) => string[]> = {
   edge: (id) => [`pascal-context/trainval/${id}.mat`],
 };
 
-/** The ids of `split`, after seeing that every file is there that `tasks` need. */
-export function listPascal(root: string, split: string, tasks: readonly DataTask[]): string[] {
-  const ids = readIds(join(root, 'ImageSets', 'Context', `${split}.txt`));
+export function pascalIds(root: string, split: string): string[] {
+  return readIds(join(root, 'ImageSets', 'Context', `${split}.txt`));
+}
+
+export function pascalFiles(tasks: readonly DataTask[]): NeededFile[] {
   const files = (['image', ...tasks] as const).map((task) => ({ task, paths: FILES[task]! }));
   // Where the classes of a picture tell which of its normals count, both tasks need them.
-  if (tasks.includes('normals')) files.push({ task: 'normals', paths: FILES['edge']! });
-  expectFiles(root, ids, files);
+  return tasks.includes('normals') ? [...files, { task: 'normals', paths: FILES['edge']! }] : files;
+}
+
+/** The ids of `split`, after seeing that every file is there that `tasks` need. */
+export function listPascal(root: string, split: string, tasks: readonly DataTask[]): string[] {
+  const ids = pascalIds(root, split);
+  expectFiles(root, ids, pascalFiles(tasks));
   if (!tasks.includes('human_parts')) return ids;
   const index = readPartsIndex(root, split, ids);
   // Parts alone, without another task: images without people have nothing to teach.
@@ -39,7 +46,8 @@ export function listPascal(root: string, split: string, tasks: readonly DataTask
 
 /** Reads the image and the labels of `tasks`, each at the image's size. */
 export async function readPascal(root: string, id: string, tasks: readonly DataTask[]): Promise<Sample> {
-  const { width, height, data } = await readJpeg(join(root, FILES['image']!(id)[0]!));
+  const image = await readPascalImage(root, id);
+  const { width, height } = image;
   const classes = tasks.includes('edge') || tasks.includes('normals') ? readClasses(root, id) : null;
   const labels = new Map<DataTask, Field>();
   for (const task of tasks) {
@@ -47,10 +55,19 @@ export async function readPascal(root: string, id: string, tasks: readonly DataT
     const resize = task === 'normals' ? resizeCubic : resizeNearest;
     labels.set(task, resize(label, height, width));
   }
-  return { id, size: [height, width], image: makeField(height, width, data), labels };
+  return { id, size: [height, width], image, labels };
+}
+
+export async function readPascalImage(root: string, id: string): Promise<Field> {
+  const { width, height, data } = await readJpeg(join(root, FILES['image']!(id)[0]!));
+  return makeField(height, width, data);
 }
 
 /** A label at the size of its file, or null where the image has none of the kind. */
+export function readPascalLabel(root: string, id: string, task: DataTask): Field | null {
+  return readLabel(root, id, task, task === 'edge' || task === 'normals' ? readClasses(root, id) : null);
+}
+
 function readLabel(root: string, id: string, task: DataTask, classes: Field | null): Field | null {
   const candidates = FILES[task]!(id).map((path) => join(root, path));
   const path = candidates.find((candidate) => existsSync(candidate)) ?? candidates[0]!;

@@ -8,12 +8,16 @@ export function readIds(path: string): string[] {
   const lines = readFile(path).toString('utf8').split('\n');
   const ids = lines.map((line) => line.trim()).filter((line) => line !== '');
   if (ids.length === 0) throw new FileError(path, 'it lists no image');
-  for (const id of ids) {
-    if (isAbsolute(id) || /[\\:\0]/.test(id) || id.split('/').includes('..')) {
-      throw new FileError(path, `an id must stay inside the dataset, got "${id}"`);
-    }
+  const outside = ids.find(leadsOut);
+  if (outside !== undefined) {
+    throw new FileError(path, `an id must stay inside the dataset, got "${outside}"`);
   }
   return ids;
+}
+
+/** Whether a path that is meant inside a folder may lead out of it. */
+export function leadsOut(path: string): boolean {
+  return isAbsolute(path) || /[\\:\0]/.test(path) || path.split('/').includes('..');
 }
 
 /** A kind of file that a task needs; where it may lie in several places, one of them is enough. */
@@ -22,12 +26,16 @@ export type NeededFile = { readonly task: DataTask | 'image'; readonly paths: (i
 /** Throws for the first file that is missing. */
 export function expectFiles(root: string, ids: readonly string[], files: readonly NeededFile[]): void {
   for (const id of ids) {
-    for (const { task, paths } of files) {
-      const candidates = paths(id).map((path) => join(root, path));
-      if (candidates.some((path) => existsSync(path))) continue;
-      const needed = task === 'image' ? 'the image' : `task "${task}"`;
-      const elsewhere = candidates.slice(1).map((path) => ` nor "${path}"`).join('');
-      throw new FileError(candidates[0]!, `no such file${elsewhere}, which ${needed} of "${id}" needs`);
-    }
+    const missing = files.map((file) => missingFile(root, id, file)).find((error) => error !== null);
+    if (missing) throw missing;
   }
+}
+
+/** What to say of a file that is not there; null where it is. */
+export function missingFile(root: string, id: string, { task, paths }: NeededFile): FileError | null {
+  const candidates = paths(id).map((path) => join(root, path));
+  if (candidates.some((path) => existsSync(path))) return null;
+  const needed = task === 'image' ? 'the image' : `task "${task}"`;
+  const elsewhere = candidates.slice(1).map((path) => ` nor "${path}"`).join('');
+  return new FileError(candidates[0]!, `no such file${elsewhere}, which ${needed} of "${id}" needs`);
 }

@@ -13,6 +13,9 @@ export type Augmentation = { readonly flip: boolean; readonly degrees: number; r
  */
 export type Overshoot = 'clamp' | 'wrap';
 
+/** What a warp brings in from outside a map of classes: class 0 as in the release, or what counts nowhere. */
+export type WarpFill = 'zero' | 'ignore';
+
 export const MEAN = [0.485, 0.456, 0.406] as const;
 export const STD = [0.229, 0.224, 0.225] as const;
 const NYUD_SCALES = [1, 1.2, 1.5] as const;
@@ -28,9 +31,11 @@ const NORMALISED = Float32Array.from({ length: 3 * 256 }, (_, i) => {
 
 const isSmooth = (name: DataTask | 'image'): boolean => name === 'image' || name === 'normals';
 
+const isClasses = (name: DataTask | 'image'): boolean => name === 'semseg' || name === 'human_parts';
+
 /** The augmentation of a sample from three uniform numbers in [0, 1), drawn in this order. */
 export function drawAugmentation(kind: DatasetKind, [flip, angle, scale]: readonly number[]): Augmentation {
-  if (kind === 'pascal') return { flip: flip! < 0.5, degrees: 40 * angle! - 20, scale: 0.5 * scale! + 0.75 };
+  if (kind !== 'nyud') return { flip: flip! < 0.5, degrees: 40 * angle! - 20, scale: 0.5 * scale! + 0.75 };
   return { flip: flip! < 0.5, degrees: 0, scale: NYUD_SCALES[Math.floor(scale! * NYUD_SCALES.length)]! };
 }
 
@@ -50,12 +55,13 @@ export function flip(sample: Sample): Sample {
   });
 }
 
-/** Rotates and scales about the centre; from outside come zeros. Normals turn along, depth shrinks. */
-export function scaleRotate(sample: Sample, degrees: number, scale: number): Sample {
+/** Rotates and scales about the centre. Normals turn along, depth shrinks. */
+export function scaleRotate(sample: Sample, degrees: number, scale: number, fill: WarpFill = 'zero'): Sample {
   return mapFields(sample, (field, name) => {
     const map = inverseRotation(field.height, field.width, degrees, scale);
     const turned = name === 'normals' ? turnNormals(field, degrees) : field;
-    const warped = isSmooth(name) ? warpCubic(turned, map) : warpNearest(turned, map);
+    const warped = isSmooth(name) ? warpCubic(turned, map)
+      : warpNearest(turned, map, fill === 'ignore' && isClasses(name) ? IGNORE : 0);
     return name === 'depth' ? { ...warped, data: warped.data.map((metres) => metres / scale) } : warped;
   });
 }
@@ -92,7 +98,7 @@ function normalise(field: Field): Field {
   return { ...field, data };
 }
 
-/** Marks what has no label: normals (0, 0, 0), depth 0, a parts map without a part. */
+/** Marks what has no label: normals (0, 0, 0), depth 0, a map of parts that has none. */
 export function ignoreRegions(sample: Sample): Sample {
   return mapFields(sample, (field, name) => {
     const data = field.data.slice();
@@ -102,7 +108,7 @@ export function ignoreRegions(sample: Sample): Sample {
       }
     } else if (name === 'depth') {
       for (let i = 0; i < data.length; i++) if (data[i] === 0) data[i] = IGNORE;
-    } else if (name === 'human_parts' && data.every((part) => part === 0)) {
+    } else if (name === 'human_parts' && data.every((part) => part === 0 || part === IGNORE)) {
       data.fill(IGNORE);
     } else {
       return field;
@@ -132,9 +138,11 @@ export function writeLabel({ data, channels }: Field, out: Float32Array): void {
 }
 
 /** The chain up to the ignore regions, at size [S, S]; without an augmentation it is validation's. */
-export function prepare(sample: Sample, size: number, augmentation?: Augmentation): Sample {
+export function prepare(
+  sample: Sample, size: number, augmentation?: Augmentation, fill: WarpFill = 'zero',
+): Sample {
   let changed = sample;
   if (augmentation?.flip) changed = flip(changed);
-  if (augmentation) changed = scaleRotate(changed, augmentation.degrees, augmentation.scale);
+  if (augmentation) changed = scaleRotate(changed, augmentation.degrees, augmentation.scale, fill);
   return ignoreRegions(fixedResize(changed, size, size));
 }

@@ -1,4 +1,4 @@
-// OpenCV's warpAffine: source coordinates in fixed point, 10 bits, outside the picture everything is 0.
+// OpenCV's warpAffine: source coordinates in fixed point, 10 bits, one value everywhere outside the picture.
 import { cubicWeights } from './resample.ts';
 import { makeField } from './sample.ts';
 import type { Field } from './sample.ts';
@@ -26,10 +26,10 @@ export function inverseRotation(height: number, width: number, degrees: number, 
   return [ia, ib, -ia * tx - ib * ty, ic, ia, -ic * tx - ia * ty];
 }
 
-export function warpNearest(field: Field, map: Affine): Field {
+export function warpNearest(field: Field, map: Affine, outside = 0): Field {
   const { height, width, channels, data } = field;
   const grid = sourceGrid(height, width, map, 1 << (BITS - 1));
-  const out = new Float32Array(data.length);
+  const out = new Float32Array(data.length).fill(outside);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const x = (grid.x[column]! + grid.xRow[row]!) >> BITS;
@@ -42,7 +42,7 @@ export function warpNearest(field: Field, map: Affine): Field {
   return makeField(height, width, out);
 }
 
-/** For the fields that are smooth, pictures and normals: three channels. */
+/** For the fields that are smooth, pictures and normals: three channels, 0 outside. */
 export function warpCubic({ height, width, data }: Field, map: Affine): Field {
   const shift = BITS - TABLE_BITS;
   const grid = sourceGrid(height, width, map, 1 << (shift - 1));

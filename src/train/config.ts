@@ -1,5 +1,5 @@
 // The configuration of a run: defaults < YAML with its includes < --opts < flags.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Document, visit } from 'yaml';
 import type { Task } from '../mtlora/spec.ts';
 import { DATASET_TASKS, findProblems, findWarnings } from './config_checks.ts';
@@ -8,6 +8,7 @@ import { CONFIG_SCHEMA } from './config_schema.ts';
 import type { Config } from './config_schema.ts';
 import { emptyLayer, mergeLayers, optsLayer, readYamlLayers, setField } from './config_source.ts';
 import type { Layer } from './config_source.ts';
+import { readDataFile } from './data_file.ts';
 
 export type { Config } from './config_schema.ts';
 export { modelSpec } from './model_spec.ts';
@@ -22,6 +23,7 @@ export type ConfigFlags = {
   accumulationSteps?: string | number;
   pascal?: string;
   nyud?: string;
+  data?: string;
   dataPath?: string;
   tasks?: string;
   resume?: string;
@@ -56,6 +58,7 @@ const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['dataPath', '--data-path', 'DATA.DATA_PATH'],
   ['pascal', '--pascal', 'DATA.PASCAL'],
   ['nyud', '--nyud', 'DATA.NYUD'],
+  ['data', '--data', 'DATA.FILE'],
   ['tasks', '--tasks', 'TASKS'],
   ['resume', '--resume', 'MODEL.RESUME'],
   ['resumeBackbone', '--resume-backbone', 'MODEL.RESUME_BACKBONE'],
@@ -96,13 +99,43 @@ function flagsLayer(flags: ConfigFlags): Layer {
   }
   if (flags.disableAmp) setField(layer, 'AMP_ENABLE', false, '--disable_amp');
   if (flags.decoderMap !== undefined) decoderMapLayer(layer, flags.decoderMap);
-  if (flags.nyud !== undefined) setField(layer, 'DATA.DBNAME', 'NYUD', '--nyud');
+  if (flags.data !== undefined) setField(layer, 'DATA.DBNAME', 'Folder', '--data');
+  else if (flags.nyud !== undefined) setField(layer, 'DATA.DBNAME', 'NYUD', '--nyud');
   else if (flags.pascal !== undefined) setField(layer, 'DATA.DBNAME', 'PASCALContext', '--pascal');
   return layer;
 }
 
+/**
+ * Tasks and classes of a data set of one's own: the file's. A configuration that says all of it, as that of a
+ * run does, does without the file, so that its model can go where the data is not.
+ */
+function settleOwnData(config: Config): Config {
+  const { DATA, TASKS } = config;
+  const named = { ...config, DATA: { ...DATA, DBNAME: 'Folder' as const } };
+  const isKnown = (task: Task): boolean =>
+    (task !== 'semseg' && task !== 'human_parts') || DATA.CLASSES[task] !== undefined;
+  const complete = TASKS.length > 0 && TASKS.every(isKnown);
+  if (complete && (DATA.FILE === '' || !existsSync(DATA.FILE))) return named;
+  if (DATA.FILE === '') throw new Error('Where is the data? Give the file that describes it with --data');
+  const { tasks } = readDataFile(DATA.FILE);
+  const classes = { semseg: tasks.semseg?.names.length, human_parts: tasks.human_parts?.names.length };
+  for (const task of ['semseg', 'human_parts'] as const) {
+    const [given, found] = [DATA.CLASSES[task], classes[task]];
+    if (given === undefined || found === undefined || given === found) continue;
+    throw new Error(`DATA.CLASSES.${task}: must be ${found} as in "${DATA.FILE}", got ${given}`);
+  }
+  return {
+    ...named,
+    DATA: { ...named.DATA, CLASSES: { ...DATA.CLASSES, ...classes } },
+    TASKS: TASKS.length > 0 ? TASKS : Object.keys(tasks) as Task[],
+  };
+}
+
 /** Fills in what depends on other fields. */
 function settle(config: Config): Config {
+  if (config.DATA.DBNAME === 'Folder' || (config.DATA.DBNAME === '' && config.DATA.FILE !== '')) {
+    return { ...settleOwnData(config), EVAL_FREQ: Math.max(config.EVAL_FREQ, 1) };
+  }
   const dataset = config.DATA.DBNAME
     || (config.DATA.NYUD !== '' || config.TASKS.includes('depth') ? 'NYUD' : 'PASCALContext');
   const usual = (Object.keys(DATASET_TASKS[dataset]) as Task[]).filter((task) => task !== 'edge');

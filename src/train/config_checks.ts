@@ -13,6 +13,13 @@ export const DATASET_TASKS: Readonly<Record<Dataset, Readonly<Partial<Record<Tas
   NYUD: { semseg: 40, normals: 3, depth: 1, edge: 1 },
 };
 
+/** The tasks that the model can have with their numbers of output channels. */
+export function taskOutputs({ DBNAME, CLASSES }: Config['DATA']): Readonly<Partial<Record<Task, number>>> {
+  if (DBNAME !== 'Folder') return DATASET_TASKS[DBNAME || 'PASCALContext'];
+  const known = Object.entries(CLASSES).filter(([, classes]) => classes !== undefined);
+  return { ...Object.fromEntries(known), normals: 3, sal: 1, edge: 1, depth: 1 };
+}
+
 /** Broken or meaningless in the release; accepting them silently would be worse. */
 function unsupported({ MODEL, THROUGHPUT_MODE }: Config): (Problem | false)[] {
   const lora = MODEL.MTLORA;
@@ -74,7 +81,7 @@ function ranks({ MODEL, TASKS }: Config): (Problem | false)[] {
 }
 
 function tasks({ DATA, TASKS }: Config): (Problem | false)[] {
-  const known = DATASET_TASKS[DATA.DBNAME || 'PASCALContext'];
+  const known = taskOutputs(DATA);
   return TASKS.map((task, i) => !(task in known)
     ? { field: 'TASKS', says: `${DATA.DBNAME} has no task "${task}", only ${Object.keys(known).join(', ')}` }
     : TASKS.indexOf(task) !== i && { field: 'TASKS', says: `"${task}" is given twice` });

@@ -5,7 +5,7 @@ import { z } from 'zod';
 export type Leaf<T> = z.ZodType<T, unknown>;
 
 /** A field that must be what `read` accepts; `expected` completes the sentence "must be …". */
-function leaf<T>(expected: string, read: (value: unknown) => T | undefined): Leaf<T> {
+export function leaf<T>(expected: string, read: (value: unknown) => T | undefined): Leaf<T> {
   return z.unknown().transform((value, context) => {
     const result = read(value);
     if (result !== undefined) return result;

@@ -17,7 +17,7 @@ function fieldsOf(schema: z.core.$ZodType | undefined): Record<string, z.core.$Z
 }
 
 /** The groups `A.B` that have a field of this name. */
-function groupsWith(name: string, schema: z.core.$ZodType = CONFIG_SCHEMA, group: string[] = []): string[] {
+function groupsWith(name: string, schema: z.core.$ZodType, group: string[] = []): string[] {
   return Object.entries(fieldsOf(schema)).flatMap(([key, inner]) =>
     [...(key === name ? [group.join('.')] : []), ...groupsWith(name, inner, [...group, key])]);
 }
@@ -41,12 +41,12 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best <= Math.max(1, word.length / 3) ? known[distances.indexOf(best)] : undefined;
 }
 
-function hint(key: string, path: readonly PropertyKey[]): string {
+function hint(key: string, path: readonly PropertyKey[], root: z.core.$ZodType): string {
   const schema = path.reduce<z.core.$ZodType | undefined>(
-    (at, step) => fieldsOf(at)[String(step)], CONFIG_SCHEMA);
+    (at, step) => fieldsOf(at)[String(step)], root);
   const near = nearest(key, Object.keys(fieldsOf(schema)));
   if (near) return `, did you mean "${near}"`;
-  const [group] = groupsWith(key);
+  const [group] = groupsWith(key, root);
   if (group === undefined) return '';
   return group === '' ? ', it stands at the top level' : `, it belongs under ${group}`;
 }
@@ -62,17 +62,28 @@ function valueAt(layer: Layer, path: readonly PropertyKey[]): unknown {
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], layer.values);
 }
 
+/** The place of a field, or of the group that lacks it. */
+function placeOf(field: readonly PropertyKey[], layer: Layer): string {
+  for (let depth = field.length; depth > 0; depth--) {
+    const place = layer.places.get(field.slice(0, depth).join('.'));
+    if (place) return `${place.value} `;
+  }
+  return '';
+}
+
 /** One line per problem: place, field, what must hold, what came. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[], layer: Layer): string[] {
+export function describeIssues(
+  issues: readonly z.core.$ZodIssue[], layer: Layer, schema: z.core.$ZodType = CONFIG_SCHEMA,
+): string[] {
   return issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => {
         const field = [...issue.path, key].join('.');
-        return `${layer.places.get(field)?.key} ${field}: no such field${hint(key, issue.path)}`;
+        return `${layer.places.get(field)?.key} ${field}: no such field${hint(key, issue.path, schema)}`;
       });
     }
     const field = issue.path.join('.');
     const rule = issue.code === 'custom' ? issue.message : 'must be a group of fields';
-    return [`${layer.places.get(field)?.value} ${field}: ${rule}, got ${show(valueAt(layer, issue.path))}`];
+    return [`${placeOf(issue.path, layer)}${field}: ${rule}, got ${show(valueAt(layer, issue.path))}`];
   });
 }

@@ -16,7 +16,13 @@ const DATA = z.strictObject({
   PASCAL: text().default(''),
   NYUD: text().default(''),
   /** Empty: told from the folder flags and the tasks. */
-  DBNAME: oneOf('', 'PASCALContext', 'NYUD').default(''),
+  DBNAME: oneOf('', 'PASCALContext', 'NYUD', 'Folder').default(''),
+  /** Ours: the file that describes a data set of one's own. */
+  FILE: text().default(''),
+  /** Ours: how many classes it has; empty to be told by the file. */
+  CLASSES: z.strictObject({ semseg: whole(2).optional(), human_parts: whole(2).optional() }).prefault({}),
+  /** Ours: what turned and shrunk images bring in counts nowhere, instead of as class 0. */
+  WARP_FILL_IGNORE: boolean().default(false),
   IMG_SIZE: whole(1).default(224),
   NUM_WORKERS: whole(0).default(4),
   DATASET: unused(),

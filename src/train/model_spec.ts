@@ -1,7 +1,7 @@
 // From the release's configuration fields to the model that they describe.
 import { dropPathRates } from '../mtlora/spec.ts';
 import type { LoraSpec, ModelSpec, StageLora, Task } from '../mtlora/spec.ts';
-import { DATASET_TASKS } from './config_checks.ts';
+import { taskOutputs } from './config_checks.ts';
 import type { Config } from './config_schema.ts';
 
 function stageLora(config: Config, stage: number): StageLora {
@@ -43,7 +43,7 @@ function loraSpec(config: Config): LoraSpec | null {
 export function modelSpec(config: Config): ModelSpec {
   const { DATA, MODEL, TRAIN } = config;
   const { SWIN } = MODEL;
-  const outputs = DATASET_TASKS[DATA.DBNAME || 'PASCALContext'];
+  const outputs = taskOutputs(DATA);
   return {
     imgSize: DATA.IMG_SIZE,
     patchSize: SWIN.PATCH_SIZE,

@@ -124,7 +124,8 @@ function chequer(x: number, y: number): Colour {
  * @param map [H, W] or [3, H, W], as `mapPicture` takes it
  * @param alpha share of the map's colour, 0..1
  */
-export function overlay(task: DataTask, { width, height, data }: Picture, map: Float32Array, alpha = 0.6): Picture {
+export function overlay(task: DataTask, picture: Picture, map: Float32Array, alpha = 0.6): Picture {
+  const { width, height, data } = picture;
   const colours = mapPicture(task, map, [height, width]).data;
   const classes = PALETTES[task] !== undefined;
   const likely = task === 'sal' || task === 'edge';

@@ -45,7 +45,8 @@ export async function runPrediction(options: PredictOptions, terminal: Terminal)
   const store = new ParameterStore(gpu, modelSpec(config));
   store.load(wholeWeights(config, checkpoint));
   const predictor = await Predictor.open(gpu, store, wanted);
-  terminal.say(`model      "${from}": ${wanted.join(', ')} at ${config.DATA.IMG_SIZE}x${config.DATA.IMG_SIZE}`);
+  const { IMG_SIZE } = config.DATA;
+  terminal.say(`model      "${from}": ${wanted.join(', ')} at ${IMG_SIZE}x${IMG_SIZE}`);
 
   const signal = terminal.interruption();
   let failed = problems.length;

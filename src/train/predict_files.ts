@@ -26,7 +26,7 @@ export function findPictures(inputs: readonly string[]): { pictures: Asked[]; pr
     const found = readdirSync(input, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && ENDINGS.includes(extname(entry.name).toLowerCase()))
       .map(({ parentPath, name }) => join(parentPath, name)).toSorted();
-    if (found.length === 0) problems.push(`Cannot read "${input}": the folder has no .jpg, .jpeg or .png file`);
+    if (found.length === 0) problems.push(`Cannot read "${input}": it has no .jpg, .jpeg or .png file`);
     return found.map((path) => ({ path, file: relative(input, path) }));
   });
   return { pictures: pictures.map(({ path, file }) => ({ path, name: freeName(file, taken) })), problems };
@@ -42,8 +42,8 @@ function freeName(file: string, taken: Set<string>): string {
 }
 
 /**
- * Writes what a task made of a picture: `<base>.<task>.color.png`, `.overlay.png` and the values themselves as
- * `.raw.png` or `.raw.npy`.
+ * Writes what a task made of a picture: `<base>.<task>.color.png`, `.overlay.png`, and the values themselves
+ * as `.raw.png` or `.raw.npy`.
  *
  * @param map of the picture's size, as `predictionMap` makes it
  */

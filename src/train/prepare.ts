@@ -7,12 +7,18 @@ import type { Gpu } from '../gpu/device.ts';
 import { ParameterStore } from '../mtlora/store.ts';
 import { loadModel, readCheckpoint, trackedOf, type Checkpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
+import { readDataFile } from './data_file.ts';
 import { paramsReport } from './params_report.ts';
 
 type Say = (line: string) => void;
 
 /** The data set that a configuration names. */
 export function datasetSpec({ DATA, TASKS }: Config, split: 'train' | 'val'): DatasetSpec {
+  if (DATA.DBNAME === 'Folder') {
+    if (DATA.FILE === '') throw new Error('Where is the data? Give the file that describes it with --data');
+    const layout = readDataFile(DATA.FILE);
+    return { kind: 'folder', root: layout.root, layout, split, tasks: TASKS };
+  }
   const nyud = DATA.DBNAME === 'NYUD';
   const root = (nyud ? DATA.NYUD : DATA.PASCAL) || DATA.DATA_PATH;
   if (root === '') throw new Error(`Where is the data? Give its folder with --${nyud ? 'nyud' : 'pascal'}`);
@@ -28,6 +34,7 @@ export function openSplit(
     dataset: datasetSpec(config, split), size: DATA.IMG_SIZE, batchSize: DATA.BATCH_SIZE, train, seed: SEED,
     workers: Math.min(DATA.NUM_WORKERS, availableParallelism()),
     overshoot: COMPAT.UINT8_WRAP ? 'wrap' : 'clamp',
+    warpFill: DATA.WARP_FILL_IGNORE ? 'ignore' : 'zero',
     ...start && { start },
   });
 }

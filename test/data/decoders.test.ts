@@ -10,7 +10,8 @@ const JOB = { slot: 0, position: 0, index: 0, epoch: 0 };
 /** What a loader would hand to its decoders. */
 function decoding(id: string, slots: SharedArrayBuffer[]): Decoding {
   const dataset = { kind: 'pascal', root: ROOT, split: 'train', tasks: ['sal'] } as const;
-  return { dataset, ids: [id], size: 8, batchSize: 1, train: false, seed: 0, overshoot: 'clamp', slots };
+  const chain = { size: 8, train: false, seed: 0, overshoot: 'clamp', warpFill: 'zero' } as const;
+  return { ...chain, dataset, ids: [id], batchSize: 1, slots };
 }
 
 const KINDS: [name: string, open: (from: Decoding) => Decoders][] = [

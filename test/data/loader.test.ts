@@ -36,7 +36,7 @@ function manyImages(): string {
   return to;
 }
 
-function spec(root: string, change: Partial<DatasetSpec> = {}): DatasetSpec {
+function spec(root: string, change: Partial<Exclude<DatasetSpec, { kind: 'folder' }>> = {}): DatasetSpec {
   return { kind: 'pascal', root, split: 'train', tasks: PASCAL_TASKS, ...change };
 }
 

@@ -71,6 +71,25 @@ function differentLevels(got: Float32Array, want: Float32Array): number {
   return got.filter((value, i) => Math.abs(value - want[i]!) > 1e-6).length;
 }
 
+test('scaleRotate() fills maps of classes alone with what counts nowhere, if so wanted', () => {
+  const ones = (task: DataTask) => [task, makeField(6, 6, new Float32Array(36).fill(1))] as const;
+  const labels = new Map((['semseg', 'human_parts', 'sal', 'depth'] as const).map(ones));
+  const sample: Sample = { id: 'a', size: [6, 6], image: makeField(6, 6, new Float32Array(108)), labels };
+  const corners = (changed: Sample): number[] => [...changed.labels.values()].map(({ data }) => data[0]!);
+  expect(corners(transforms.scaleRotate(sample, 0, 0.5, 'ignore'))).toEqual([255, 255, 0, 0]);
+  expect(corners(transforms.scaleRotate(sample, 0, 0.5))).toEqual([0, 0, 0, 0]);
+});
+
+test('ignoreRegions() ignores a map of parts that holds background and ignored pixels alone', () => {
+  const parts = (...values: number[]): number[] => {
+    const labels = new Map([['human_parts', makeField(1, 3, values)] as const]);
+    const image = makeField(1, 3, new Float32Array(9));
+    const { labels: changed } = transforms.ignoreRegions({ id: 'a', size: [1, 3], image, labels });
+    return [...changed.get('human_parts')!.data];
+  };
+  expect([parts(0, 255, 0), parts(0, 255, 3)]).toEqual([[255, 255, 255], [0, 255, 3]]);
+});
+
 test('writeImage() clamps what the bicubic kernel overshoots, or wraps it as the release does', () => {
   const image = makeField(1, 2, [-3.2, 260.4, 128.9, 0, 255, 254.999]);
   const levels = (overshoot: transforms.Overshoot): number[] => {

@@ -1,8 +1,10 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatConfig, loadConfig, modelSpec } from '../../src/train/config.ts';
 import type { Config, ConfigFlags } from '../../src/train/config.ts';
 import { folderWith } from '../support/folder.ts';
+import { folderData } from '../support/folder_data.ts';
 import { RELEASED } from '../support/released.ts';
 
 const R64 = RELEASED.get('mtlora_tiny_448_r64_scale4_pertask')!;
@@ -221,4 +223,21 @@ test('modelSpec() gives tasks and shared the rank R where R_PER_TASK is empty', 
   expect(spec.lora!.stages[0]!.taskRank).toEqual({ semseg: 16, normals: 16, sal: 16, human_parts: 16 });
   expect(spec.lora!.sites.reduction).toBe(true);
   expect(spec.freeze.downsampleReduction).toBe(true);
+});
+
+test('loadConfig() takes tasks and classes from --data\'s file, and keeps them where it is gone', async () => {
+  const { root, yaml } = await folderData();
+  const { config } = loadConfig(null, [], { data: yaml });
+  expect([config.DATA.DBNAME, config.TASKS, config.DATA.CLASSES])
+    .toEqual(['Folder', ['semseg', 'sal', 'normals', 'depth'], { semseg: 3 }]);
+  expect(modelSpec(config).tasks.map(({ outputs }) => outputs)).toEqual([3, 1, 3, 1]);
+  const kept = join(root, 'kept.yaml');
+  writeFileSync(kept, formatConfig(config));
+  writeFileSync(yaml, readFileSync(yaml, 'utf8').replace('car]', 'car, bus]'));
+  expect(() => loadConfig(kept)).toThrow(`DATA.CLASSES.semseg: must be 4 as in "${yaml}", got 3`);
+  rmSync(yaml);
+  expect(loadConfig(kept).config).toEqual(config);
+  expect(() => loadConfig(null, ['DATA.DBNAME', 'Folder'])).toThrow('Give the file that describes it');
+  const noClasses = ['DATA.DBNAME', 'Folder', 'TASKS', 'sal,normals'];
+  expect(modelSpec(loadConfig(null, noClasses).config).tasks.map(({ outputs }) => outputs)).toEqual([1, 3]);
 });

@@ -9,6 +9,7 @@ import type { Register } from './command.ts';
 const FLAGS: readonly (readonly [string, keyof ConfigFlags, string])[] = [
   ['--pascal <folder>', 'pascal', 'PASCAL-Context for multi-task learning (PASCAL_MT)'],
   ['--nyud <folder>', 'nyud', 'NYUDv2 for multi-task learning (NYUD_MT)'],
+  ['--data <file>', 'data', 'a data set of your own, described by this file (YAML)'],
   ['--data-path <folder>', 'dataPath', 'the data set, where neither of the two above is given'],
   ['--tasks <list>', 'tasks', 'such as semseg,normals,sal,human_parts; in this order'],
   ['--batch-size <n>', 'batchSize', 'images of a batch'],
