@@ -1,82 +1,102 @@
 // mtlora_tile: the adapted linear layer for GPUs: a workgroup's tile of the base product stays in registers
-// while each low-rank update is added to it and each output is written.
+// while each low-rank update is added to it and each output is written (lib/tile_product).
 //
 //   forward   base = x Wᵀ + b        y[g] = base + p_g bt_g     (+ p_0 bt_0 for g > 0 where tasks include it)
 //
 // shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side
 //           by side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0
-//           is the shared one
+//           is the shared one · K and N are multiples of 4
 // dispatch  a workgroup per BM × BN tile, for all streams
 // tuning    BM, BN = a tile's sides; BK = its depth; TM × TN outputs a thread: WG = BM/TM · BN/TN threads
+//           ItemP, WIDTH_P = 4 where all branches begin and end at multiples of 4 · SEVERAL = 0 where there
+//           is one stream: the base need not outlive its update · UNROLL as in matmul_tile
 // numerics  f32; a branch's sum is added onto the base
-// uses      lib/index
-const BM = 64u;                 // tune: 32 64 128
-const BN = 64u;                 // tune: 32 64 128
-const BK = 16u;                 // tune: 8 16 32
-const TM = 4u;                  // tune: 2 4 8
-const TN = 4u;                  // tune: 2 4 8
+// uses      lib/index lib/tile_product
+const BM = 64u;                 // tune: 64 96 128
+const BN = 128u;                // tune: 64 96 128
+const BK = 16u;                 // tune: 8 16
+const TM = 8u;                  // tune: 4 8
+const TN = 4u;                  // tune: 4 8
 const WG = 256u;                // tune: 64 128 256
-const PAD = 1u;                 // keeps a column of a tile from falling into one bank
+alias ItemP = vec4f;            // tune: vec4f f32
+const WIDTH_P = 4u;             // tune: 4 1
+const SEVERAL = 1u;             // tune: 0 1
+const UNROLL = 1u;              // tune: 0 1
 
-struct Params { m: u32, n: u32, k: u32, streams: u32, rank: u32, has_bias: u32, include_shared: u32 }
+struct Params {
+  m: u32, n: u32, k: u32, streams: u32, rank: u32, has_bias: u32, include_shared: u32, zero: u32,
+}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> p: array<f32>;
-@group(0) @binding(5) var<storage, read> bt: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> w: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read> p: array<ItemP>;
+@group(0) @binding(5) var<storage, read> bt: array<vec4f>;
 @group(0) @binding(6) var<storage, read> offsets: array<u32>;
-@group(0) @binding(7) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4f>;
 
-var<workgroup> left: array<f32, BK * (BM + PAD)>;      // [k][m]
-var<workgroup> right: array<f32, BK * (BN + PAD)>;     // [k][n]
 var<workgroup> branch_ends: vec2u;
-var<private> base: array<f32, TM * TN>;
-var<private> sum: array<f32, TM * TN>;
+var<private> base: array<vec4f, TM * COLUMN_QUADS>;
 
-// sum += left right over one depth of the tiles in workgroup memory
-fn multiply(lane: u32) {
-  let row = lane / (BN / TN) * TM;
-  let column = lane % (BN / TN) * TN;
-  for (var k = 0u; k < BK; k++) {
-    var held: array<f32, TM>;
-    for (var i = 0u; i < TM; i++) { held[i] = left[k * (BM + PAD) + row + i]; }
-    for (var j = 0u; j < TN; j++) {
-      let other = right[k * (BN + PAD) + column + j];
-      for (var i = 0u; i < TM; i++) { sum[i * TN + j] += held[i] * other; }
-    }
-  }
+fn x_quad(m: u32, k: u32) -> vec4f {
+  if (m >= params.m || k >= params.k) { return vec4f(); }
+  return x[(m * params.k + k) / 4u];
+}
+
+fn w_quad(n: u32, k: u32) -> vec4f {
+  if (n >= params.n || k >= params.k) { return vec4f(); }
+  return w[(n * params.k + k) / 4u];
+}
+
+fn p_quad(m: u32, j: u32, end: u32) -> vec4f {
+  if (m >= params.m || j >= end) { return vec4f(); }
+  let at = m * params.rank + j;
+  if (WIDTH_P == 4u) { return vec4f(p[at / 4u]); }
+  var quad = vec4f();
+  for (var i = 0u; i < min(until(4u), end - j); i++) { quad[i] = vec4f(p[at + i]).x; }
+  return quad;
+}
+
+fn bt_quad(n: u32, j: u32, end: u32) -> vec4f {
+  if (n >= params.n || j >= end) { return vec4f(); }
+  return bt[(j * params.n + n) / 4u];
 }
 
 fn load_base(m0: u32, n0: u32, k0: u32, lane: u32) {
-  for (var i = lane; i < BM * BK; i += WG) {
-    let inside = m0 + i / BK < params.m && k0 + i % BK < params.k;
-    left[i % BK * (BM + PAD) + i / BK] = select(0.0, x[(m0 + i / BK) * params.k + k0 + i % BK], inside);
-  }
-  for (var i = lane; i < BN * BK; i += WG) {
-    let inside = n0 + i / BK < params.n && k0 + i % BK < params.k;
-    right[i % BK * (BN + PAD) + i / BK] = select(0.0, w[(n0 + i / BK) * params.k + k0 + i % BK], inside);
+  for (var e = lane; e < BLOCKS_LEFT + BLOCKS_RIGHT; e += WG) {
+    var block = mat4x4f();
+    if (e < BLOCKS_LEFT) {
+      let to = block_at(e, BM, true);
+      for (var i = 0u; i < until(4u); i++) { block[i] = x_quad(m0 + to.x + i, k0 + to.y); }
+      place_left(to, transpose(block));
+    } else {
+      let to = block_at(e - BLOCKS_LEFT, BN, true);
+      for (var i = 0u; i < until(4u); i++) { block[i] = w_quad(n0 + to.x + i, k0 + to.y); }
+      place_right(to, transpose(block));
+    }
   }
 }
 
 fn load_branch(m0: u32, n0: u32, j0: u32, end: u32, lane: u32) {
-  for (var i = lane; i < BM * BK; i += WG) {
-    let inside = m0 + i / BK < params.m && j0 + i % BK < end;
-    left[i % BK * (BM + PAD) + i / BK] = select(0.0, p[(m0 + i / BK) * params.rank + j0 + i % BK], inside);
-  }
-  for (var i = lane; i < BN * BK; i += WG) {
-    let inside = n0 + i % BN < params.n && j0 + i / BN < end;
-    right[i / BN * (BN + PAD) + i % BN] = select(0.0, bt[(j0 + i / BN) * params.n + n0 + i % BN], inside);
+  for (var e = lane; e < BLOCKS_LEFT + BLOCKS_RIGHT; e += WG) {
+    var block = mat4x4f();
+    if (e < BLOCKS_LEFT) {
+      let to = block_at(e, BM, true);
+      for (var i = 0u; i < until(4u); i++) { block[i] = p_quad(m0 + to.x + i, j0 + to.y, end); }
+      place_left(to, transpose(block));
+    } else {
+      let to = block_at(e - BLOCKS_LEFT, BN, false);
+      for (var i = 0u; i < until(4u); i++) { block[i] = bt_quad(n0 + to.x, j0 + to.y + i, end); }
+      place_right(to, block);
+    }
   }
 }
 
 fn store(g: u32, m0: u32, n0: u32, lane: u32) {
-  for (var i = 0u; i < TM; i++) {
-    for (var j = 0u; j < TN; j++) {
-      let m = m0 + lane / (BN / TN) * TM + i;
-      let n = n0 + lane % (BN / TN) * TN + j;
-      if (m < params.m && n < params.n) { y[(g * params.m + m) * params.n + n] = sum[i * TN + j]; }
-    }
+  for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
+    let m = m0 + row_of(lane, i);
+    let n = n0 + column_of(lane, i);
+    if (m < params.m && n < params.n) { y[((g * params.m + m) * params.n + n) / 4u] = sum[i]; }
   }
 }
 
@@ -89,28 +109,29 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let n0 = tile % tiles_n * BN;
   if (m0 >= params.m) { return; }
   if (params.has_bias == 1u) {
-    let column = n0 + lane % (BN / TN) * TN;
-    for (var i = 0u; i < TM * TN; i++) { sum[i] = bias[min(column + i % TN, params.n - 1u)]; }
+    for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
+      sum[i] = bias[min(n0 + column_of(lane, i), params.n - 4u) / 4u];
+    }
   }
   for (var k0 = 0u; k0 < params.k; k0 += BK) {
     load_base(m0, n0, k0, lane);
     workgroupBarrier();
-    multiply(lane);
+    multiply_tiles(lane);
     workgroupBarrier();
   }
-  base = sum;
+  if (SEVERAL == 1u) { base = sum; }
   for (var g = 0u; g < params.streams; g++) {
     // through workgroup memory: the compiler must see that all threads take the same turns
     if (lane == 0u) { branch_ends = vec2u(offsets[g], offsets[g + 1u]); }
     let ends = workgroupUniformLoad(&branch_ends);
-    sum = base;
+    if (SEVERAL == 1u) { sum = base; }
     for (var j0 = ends.x; j0 < ends.y; j0 += BK) {
       load_branch(m0, n0, j0, ends.y, lane);
       workgroupBarrier();
-      multiply(lane);
+      multiply_tiles(lane);
       workgroupBarrier();
     }
     store(g, m0, n0, lane);
-    if (g == 0u && params.include_shared == 1u) { base = sum; }
+    if (SEVERAL == 1u && g == 0u && params.include_shared == 1u) { base = sum; }
   }
 }

@@ -10,6 +10,7 @@ import {
   downGradient, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank, sumStreams,
   upGradient, type Branch, type Job,
 } from './mtlora_branches.ts';
+import { mtloraTile } from './mtlora_tile.ts';
 
 export type MtloraWeights = {
   /** [N, K], usually frozen. */
@@ -30,9 +31,6 @@ export type MtloraOptions = {
   /** Whether a task's output includes the shared update (mode `matrixv2`); by default not (mode `matrix`). */
   readonly tasksIncludeShared?: boolean;
 };
-
-// BM and BN of kernels/mtlora_tile.wgsl
-const TILE_SIDE = 64;
 
 const PANEL_PARAMS = { batch: 1, y_at: 0, y_batch: 0, bias_batch: 0, scale: 1, accumulate: 0 } as const;
 
@@ -118,9 +116,9 @@ function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor,
     m, n, k, rank, streams: branches.length,
     has_bias: Number(bias !== null), include_shared: Number(tasksIncludeShared),
   };
-  if (form === 'tile') {
-    const workgroups = Math.ceil(m / TILE_SIDE) * Math.ceil(n / TILE_SIDE);
-    dispatch('mtlora_tile/forward', buffers, { workgroups, flops, params });
+  const tile = form === 'tile' ? mtloraTile(gpu, job) : null;
+  if (tile) {
+    dispatch('mtlora_tile/forward', buffers, { ...tile, flops, params });
   } else {
     const threads = Math.ceil(m / 4) * Math.ceil(n / 4);
     dispatch('mtlora_linear/forward', buffers, { threads, flops, params });

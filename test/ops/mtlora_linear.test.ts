@@ -53,8 +53,13 @@ function definition({ ranks, scales, m, n, k, own, dropped, tasksIncludeShared }
   };
 }
 
-// the form of this device, and those of others where they have something to do
-const formsOf = ({ m }: Case): KernelForm[] => m > 32 ? ['panel', 'tile'] : ['plain', 'tile'];
+// the form of this device, and that of GPUs: for one stream and several, with aligned ranks and others
+const TILED = [
+  'shared branch at Swin width', 'own inputs, panels', 'unequal ranks, panels',
+  'tasks include the shared update, panels',
+];
+const formsOf = ({ m, name }: Case): KernelForm[] =>
+  [m > 32 ? 'panel' : 'plain', ...TILED.includes(name) ? ['tile' as const] : []];
 
 const FLAGS = { own: false, dropped: false, bias: true };
 const CASES: Case[] = [
