@@ -12,7 +12,9 @@ const [old, now] = [readReport(before), readReport(after)];
 for (const [file, { machine }] of [[before, old], [after, now]] as const) {
   console.log(`${file}: ${machine.adapter}, commit ${machine.commit}, ${machine.date}`);
 }
-if (old.machine.adapter !== now.machine.adapter) console.log('the adapters differ: read no speed-up out of this');
+if (old.machine.adapter !== now.machine.adapter) {
+  console.log('the adapters differ: read no speed-up out of this');
+}
 
 const key = ({ bench, name, variant }: Result): string => [bench, name, variant].join(' · ');
 const known = new Map(old.results.map((result) => [key(result), result]));
