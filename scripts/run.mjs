@@ -1,4 +1,4 @@
-// `npm test` and `npm run demo`: does what set-up is missing, then runs the command with an adapter.
+// `npm test`, `npm run demo`, `npm run bench`: does what set-up is missing, then runs with an adapter.
 // Plain JavaScript, since it must start under Node 20 with nothing installed.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -15,6 +15,7 @@ const COMMANDS = {
     ['node_modules/vitest/vitest.mjs', 'run', ...args],
   ],
   demo: (args) => [['bin/mtlora-train.mjs', 'demo', ...args]],
+  bench: ([name = 'ops', ...args]) => [[join('bench', `${name}.ts`), ...args]],
 };
 
 const say = (text) => process.stderr.write(`${text}\n`);
