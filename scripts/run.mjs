@@ -1,6 +1,7 @@
 // `npm test`, `npm run demo`, `npm run bench`: does what set-up is missing, then runs with an adapter.
 // Plain JavaScript, since it must start under Node 20 with nothing installed.
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { installPackages, nodePath } from './install.mjs';
@@ -15,7 +16,7 @@ const COMMANDS = {
     ['node_modules/vitest/vitest.mjs', 'run', ...args],
   ],
   demo: (args) => [['bin/mtlora-train.mjs', 'demo', ...args]],
-  bench: ([name = 'ops', ...args]) => [[join('bench', `${name}.ts`), ...args]],
+  bench: ([name = 'ops', ...args]) => [[benchFile(name), ...args]],
 };
 
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -45,6 +46,12 @@ async function main([name, ...args]) {
     if (code !== 0) return code;
   }
   return 0;
+}
+
+function benchFile(name) {
+  const file = join('bench', `${name}.ts`);
+  if (existsSync(join(ROOT, file))) return file;
+  throw new SetupError(`bench: must name a file of bench/, such as ops, step or lora-matmul, got "${name}"`);
 }
 
 /** The child's exit code. Ctrl-C reaches the child by itself, which may save before it ends: this waits. */
