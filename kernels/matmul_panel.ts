@@ -16,7 +16,7 @@ export type PanelForm = {
   readonly lanes: number;
   /** Columns of a lane: a multiple of 4. */
   readonly columns: number;
-  /** k-values of a panel: a multiple of 32. */
+  /** k-values of a panel, 8 or a multiple of 32; what lies past k counts as 0. */
   readonly depth: number;
   /**
    * How s is loaded: four k-values a lane (contiguous, all strides multiples of 4), four rows a lane (rows
@@ -27,8 +27,6 @@ export type PanelForm = {
   readonly panel: 'k' | 'columns' | 'scalar';
   /** Whole vec4 of columns are stored, or single columns with a guard. */
   readonly store: 'vec4' | 'scalar';
-  /** k ends inside a panel: what lies past the end counts as 0. */
-  readonly tail: boolean;
   readonly bias: boolean;
   /** Whose elements are dropped where their bit of the mask is 0; rows of the mask are multiples of 4. */
   readonly mask?: 'stream' | 'panel' | 'output' | undefined;
@@ -57,8 +55,8 @@ export const lines = (count: number, line: (i: number) => string): string =>
   range(count).map(line).join('\n');
 
 export function panelKey(form: PanelForm): string {
-  const { lanes, columns, depth, stream, panel, store, tail, bias } = form;
-  const words = [lanes, columns, depth, stream, panel, store, tail && 'tail', bias && 'bias',
+  const { lanes, columns, depth, stream, panel, store, bias } = form;
+  const words = [lanes, columns, depth, stream, panel, store, bias && 'bias',
     form.mask && `mask ${form.mask}`, form.epilogue?.key];
   return `matmul_panel(${words.filter(Boolean).join(' ')})`;
 }
@@ -118,13 +116,13 @@ ${form.epilogue?.body ?? ''}
 }
 
 // the rows of y one by one; by `rows`, four of them share the loads of s
-function rowLoop({ lanes, depth, stream, tail }: PanelForm): string {
+function rowLoop({ lanes, depth, stream }: PanelForm): string {
   if (stream !== 'rows') return '    for (var r = r0; r < r1; r++) {';
   return `    for (var quad = r0; quad < r1; quad += 4u) {
 ${lines(depth / lanes, (q) => {
     const k = `k0 + ${q * lanes}u + lane`;
     const load = `a[(s_at + (${k}) * params.s_col + quad) >> 2u]`;
-    return `      let held${q} = ${tail ? `select(vec4f(), ${load}, ${k} < params.k)` : load};`;
+    return `      let held${q} = select(vec4f(), ${load}, ${k} < params.k);`;
   })}
     for (var j = 0u; j < 4u + zero; j++) {
       let r = quad + j;`;
@@ -145,7 +143,7 @@ export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string
   `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
 
 function fill(form: PanelForm, { index, from, depth }: Block): string {
-  const { columns, lanes, panel, tail } = form;
+  const { columns, lanes, panel } = form;
   const quads = columns / 4;
   if (panel === 'k') {                               // panel[c·depth/4 + k/4] holds four k-values of column c
     const load = 'b[(p_at + column * params.p_col + k) >> 2u]';
@@ -153,13 +151,13 @@ function fill(form: PanelForm, { index, from, depth }: Block): string {
       let c = i / ${depth / 4}u;
       let k = k0 + ${from}u + i % ${depth / 4}u * 4u;
       let column = min(${columnOf(form, 'c')}, params.n - 1u);
-      panel${index}[i] = ${tail ? `select(vec4f(), ${load}, k < params.k)` : load};
+      panel${index}[i] = select(vec4f(), ${load}, k < params.k);
     }`;
   }
   const eachRow = (body: string): string => `    for (var i = 0u; i < ${depth * quads}u + zero; i++) {
       let k = k0 + ${from}u + i / ${quads}u;
 ${body}
-      panel${index}[i] = ${tail ? 'select(vec4f(), value, k < params.k)' : 'value'};
+      panel${index}[i] = select(vec4f(), value, k < params.k);
     }`;
   if (panel === 'columns') {                             // panel[k·quads + c/4] holds four columns of row k
     const masked = form.mask === 'panel' ? ' * kept(k * params.mask_row + column)' : '';
@@ -178,7 +176,7 @@ function panelValue({ columns, panel }: PanelForm, block: Block, k: number, c: n
     : `panel${block.index}[${k * columns / 4 + (c >> 2)}][${c & 3}]`;
 }
 
-function streamLoads({ lanes, depth, stream, tail, mask }: PanelForm): string {
+function streamLoads({ lanes, depth, stream, mask }: PanelForm): string {
   if (stream === 'rows') return lines(depth / lanes, (q) => `      let x${q} = held${q}[j];`);
   const each = stream === 'vec4' ? 4 : 1;
   return lines(Math.ceil(depth / (lanes * each)), (q) => {
@@ -188,7 +186,7 @@ function streamLoads({ lanes, depth, stream, tail, mask }: PanelForm): string {
       ? `a[(s_at + r * params.s_row + ${k}) >> 2u]${masked}`
       : `a[s_at + r * params.s_row + (${k}) * params.s_col]`;
     const nothing = each === 4 ? 'vec4f()' : '0.0';
-    return `      let x${q} = ${tail ? `select(${nothing}, ${load}, ${k} < params.k)` : load};`;
+    return `      let x${q} = select(${nothing}, ${load}, ${k} < params.k);`;
   });
 }
 

@@ -15,6 +15,11 @@ export function kernelForm({ deviceClass, features, subgroupSize }: Gpu): Kernel
   return features.has('subgroups') && subgroupSize === 8 ? 'panel' : 'plain';
 }
 
+/** Whether `withKernelForm` decides, and not what the work is worth. */
+export function isForced(): boolean {
+  return forced !== null;
+}
+
 /** Traces `body` with one form whatever the device is: for benches, and tests that compare the forms. */
 export function withKernelForm<T>(form: KernelForm, body: () => T): T {
   const outer = forced;

@@ -3,19 +3,22 @@ import { matmulPanel, panelKey, type PanelForm } from '../../kernels/matmul_pane
 import { lowRankUpdate, type Update } from '../../kernels/mtlora_panel.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Launch } from '../gpu/program.ts';
+import { isForced } from './kernel_form.ts';
 import type { Gemm, Matrix } from './matmul.ts';
 
 type PanelLaunch = Launch & { params: Record<string, number> };
 
 const CORES = availableParallelism();
 const MIN_ROWS = 32;
+// multiply-adds below which a variant of its own is not worth compiling
+const WORTH = 2 ** 18;
 const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 
 /** The panel form of a matmul, where the shape is worth it; else null. */
 export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch | null {
   const { a, b, y, m, n, k, batch = 1 } = job;
   const { mask } = job;
-  if (m * n * k < 32 * 32 * 32 || n < 4 || (mask && mask.row % 4 !== 0)) return null;
+  if ((batch * m * n * k < WORTH && !isForced()) || n < 4 || (mask && mask.row % 4 !== 0)) return null;
   const lanes = gpu.subgroupSize;
   const columns = columnsFor(n, lanes);
   const depth = depthFor(k);
@@ -24,7 +27,6 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
     stream: streamOf(a, m, k),
     panel: b.row === 1 && quads(b, k, b.col) ? 'k' : b.col === 1 && quads(b, n, b.row) ? 'columns' : 'scalar',
     store: n % (columns * lanes) === 0 && quads({ ...y, col: 1 }, n, y.row) ? 'vec4' : 'scalar',
-    tail: k % depth !== 0,
     bias: Boolean(job.bias),
     mask: mask ? MASKED[mask.on] : undefined,
   };
@@ -67,6 +69,9 @@ function columnsFor(n: number, lanes: number): number {
   return [12, 8, 4].reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
 }
 
+// few, as every variant costs a second to compile: what lies past k counts as 0
 function depthFor(k: number): number {
-  return [8, 32, 64].find((depth) => k <= depth) ?? 96;
+  if (k <= 8) return 8;
+  const padded = (depth: number): number => Math.ceil(k / depth) * depth;
+  return padded(32) < 0.8 * padded(96) ? 32 : 96;
 }

@@ -2,20 +2,25 @@ import { expect, test } from 'vitest';
 import { expectClose, gradcheck, normals } from '../../src/autograd/gradcheck.ts';
 import { evaluate } from '../../src/autograd/run.ts';
 import { empty, lasting, release, type Tensor } from '../../src/autograd/tensor.ts';
+import { withKernelForm, type KernelForm } from '../../src/ops/kernel_form.ts';
 import { gemm, linear, type Gemm } from '../../src/ops/matmul.ts';
 import { useGpu } from '../support/gpu.ts';
 import { linearDefinition } from '../support/linear.ts';
 
 const gpu = useGpu();
 
+const FORMS: KernelForm[] = ['plain', 'panel'];
+
 const SHAPES = [
   [1, 1, 1], [7, 3, 5], [49, 21, 96], [65, 97, 33], [50, 96, 100], [64, 288, 96], [33, 80, 384],
   [130, 4, 260], [37, 64, 36],
 ] as const;
 
-for (const [m, n, k] of SHAPES) {
-  test(`linear() agrees with its definition and its derivatives at ${m} x ${k} -> ${n}`, () =>
-    gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(m, n, k), [[m, k], [n, k], [n]]));
+for (const [m, n, k] of SHAPES) for (const form of FORMS) {
+  test(`linear() by ${form} agrees with its definition and its derivatives at ${m} x ${k} -> ${n}`, () =>
+    gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(m, n, k), [[m, k], [n, k], [n]], {
+      around: (body) => withKernelForm(form, body),
+    }));
 }
 
 test('linear() takes a batch of weights, without bias', () =>
@@ -51,8 +56,8 @@ const LAYOUTS: { name: string; job: Pick<Gemm, 'm' | 'n' | 'k'>; at: number; row
   { name: 'k past one panel', job: { m: 40, n: 36, k: 300 }, at: 4, rows: 0 },
 ];
 
-for (const { name, job: { m, n, k }, at, rows } of LAYOUTS) {
-  test(`gemm() reads and writes strided matrices in place: ${name}`, async () => {
+for (const { name, job: { m, n, k }, at, rows } of LAYOUTS) for (const form of FORMS) {
+  test(`gemm() by ${form} reads and writes strided matrices in place: ${name}`, async () => {
     const random = normals(3);
     const fill = (length: number): Float32Array => Float32Array.from({ length }, () => random());
     const [rowA, rowB, rowY] = [k + rows, n + rows, n + rows];
@@ -60,10 +65,10 @@ for (const { name, job: { m, n, k }, at, rows } of LAYOUTS) {
     const tensors = Object.entries(host).map(([label, data]) => lasting(gpu(), label, [data.length], data));
     const [a, b, y0] = tensors as [typeof tensors[0], typeof tensors[0], typeof tensors[0]];
     const [got] = await evaluate(gpu(), () => {
-      gemm({
+      withKernelForm(form, () => gemm({
         a: { tensor: a, at, row: rowA, col: 1 }, b: { tensor: b, at, row: rowB, col: 1 },
         y: { tensor: y0, at, row: rowY }, m, n, k, scale: 0.5, accumulate: true,
-      });
+      }));
       return [y0];
     });
     const want = Float64Array.from(host.y);
