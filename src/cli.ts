@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { Exit, type Register, type Terminal } from './train/commands/command.ts';
+import { register as checkData } from './train/commands/check_data.ts';
 import { register as compare } from './train/commands/compare.ts';
 import { register as demo } from './train/commands/demo.ts';
 import { register as devices } from './train/commands/devices.ts';
@@ -17,7 +18,7 @@ import { nearest } from './train/config_issues.ts';
 import { PACKAGE_VERSION } from './train/versions.ts';
 
 const COMMANDS: readonly Register[] = [
-  train, predict, demo, synth, params, report, compare, devices, exportModel, merge, verify,
+  train, predict, checkData, demo, synth, params, report, compare, devices, exportModel, merge, verify,
 ];
 
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;

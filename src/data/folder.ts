@@ -161,8 +161,9 @@ function readDepth(path: string, { scale }: DepthLabels): Field {
   const isArray = extname(path) === '.npy';
   const { height, width, data } = isArray ? readArray(path, 1) : readLabelPng(path);
   const factor = scale ?? (isArray ? 1 : MILLIMETRE);
-  const metres = Float32Array.from(data, (value) => (Number.isFinite(value) ? value * factor : 0));
-  const wrong = metres.find((value) => value < 0);
-  if (wrong !== undefined) throw new FileError(path, `a depth must be 0 or more, got ${wrong}`);
+  const metres = Float32Array.from(data, (value) => {
+    if (value < 0) throw new FileError(path, `a depth must be 0 or more, got ${value}`);
+    return Number.isFinite(value) ? value * factor : 0;
+  });
   return makeField(height, width, metres);
 }

@@ -40,8 +40,18 @@ function readPng<T>(path: string, use: (png: DecodedPng) => T): T {
   const bytes = readFile(path);
   return decoding(path, () => {
     checkHeader(bytes);
-    return use(decode(bytes, { checkCrc: true }));
+    return use(decodeWhole(bytes));
   });
+}
+
+/** fast-png reads past the end of a file that is cut, and says so in the words of a DataView. */
+function decodeWhole(bytes: Buffer): DecodedPng {
+  try {
+    return decode(bytes, { checkCrc: true });
+  } catch (error) {
+    if (error instanceof RangeError) throw new Error('the file is cut short or damaged', { cause: error });
+    throw error;
+  }
 }
 
 /** The sizes come first in the file, so that a wrong one costs no memory. */
