@@ -3,7 +3,6 @@ import { evaluate } from '../../src/autograd/run.ts';
 import { lasting, release, write, type Tensor } from '../../src/autograd/tensor.ts';
 import { compile } from '../../src/gpu/executable.ts';
 import { dispatch, keep } from '../../src/gpu/program.ts';
-import { scale } from '../../src/ops/elementwise.ts';
 import { useGpu } from '../support/gpu.ts';
 import { launchAdd, launchFill } from '../support/launches.ts';
 import { mlpStep } from '../support/mlp_step.ts';
