@@ -8,7 +8,7 @@ import type { LabelFacts, SampleFacts } from './inspect.ts';
 import type { Found, Task } from './inspect_worker.ts';
 import type { DataTask } from './sample.ts';
 
-export type ClassFacts = {
+type ClassFacts = {
   readonly name: string;
   readonly pixels: number;
   /** Images that have any. */

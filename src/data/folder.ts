@@ -18,9 +18,9 @@ export type ClassLabels = {
   readonly ignore: readonly number[];
 };
 /** Grey levels from `threshold` on belong to the object or edge. */
-export type MaskLabels = { readonly folder: string; readonly threshold: number };
+type MaskLabels = { readonly folder: string; readonly threshold: number };
 /** `scale` turns the files' unit into metres; null is 1 for .npy and a thousandth for PNG. */
-export type DepthLabels = { readonly folder: string; readonly scale: number | null };
+type DepthLabels = { readonly folder: string; readonly scale: number | null };
 
 export type FolderLayout = {
   readonly root: string;

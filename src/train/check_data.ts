@@ -66,7 +66,7 @@ function specOf({ pascal, nyud, data, tasks }: CheckDataOptions, split: string):
 }
 
 /** What a split holds, in lines. */
-export function describeSplit({ split, images, good, sizes, tasks, problems, notes }: SplitFacts): string[] {
+function describeSplit({ split, images, good, sizes, tasks, problems, notes }: SplitFacts): string[] {
   const bad = images - good.length;
   const size = ([height, width]: readonly [number, number]): string => `${width}x${height}`;
   const more = notes.length - SAID_NOTES;

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { listSamples, readSample, type DatasetSpec } from '../../src/data/dataset.ts';
@@ -114,4 +114,14 @@ test('readDataFile() tells file, line and field of each problem', () => {
     'd.yaml splits: must be a group of fields, got nothing']);
   expect(problems(whole.replace('{sal: {folder: masks}}', '{}'))).toEqual([
     'd.yaml tasks: must describe at least one task, got none']);
+});
+
+test('readDataFile() reads the example of the documentation', () => {
+  const [, example] = /```yaml\n([^]*?)```/.exec(readFileSync('docs/data.md', 'utf8'))!;
+  const root = folderWith({ 'street.yaml': example! });
+  const layout = readDataFile(join(root, 'street.yaml'));
+  expect(Object.keys(layout.tasks)).toEqual(['semseg', 'human_parts', 'sal', 'edge', 'normals', 'depth']);
+  expect(layout.tasks.semseg).toEqual({
+    folder: 'labels/classes', names: ['road', 'pavement', 'building', 'car'], first: 0, ignore: [255] });
+  expect([layout.root, layout.tasks.human_parts!.names.length, layout.tasks.depth!.scale]).toEqual([root, 7, 1e-3]);
 });

@@ -6,7 +6,7 @@ import { writeNpy } from '../../src/data/npy.ts';
 import { writeGrayPng, writeRgbPng } from '../../src/data/png.ts';
 import { folderWith } from './folder.ts';
 
-export const DATA_YAML = `
+const DATA_YAML = `
 images: pictures
 tasks:
   semseg: {folder: classes, classes: [sky, road, car], first: 1, ignore: [0]}
