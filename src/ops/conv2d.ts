@@ -2,7 +2,8 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
-import { columnSums, gemm } from './matmul.ts';
+import { columnSums } from './column_sums.ts';
+import { gemm } from './matmul.ts';
 
 export type ConvOptions = {
   readonly dilation?: number;

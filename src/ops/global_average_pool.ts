@@ -1,7 +1,7 @@
 import { record, withoutGrad } from '../autograd/tape.ts';
 import type { Tensor } from '../autograd/tensor.ts';
+import { columnSums } from './column_sums.ts';
 import { scale } from './elementwise.ts';
-import { columnSums } from './matmul.ts';
 import { resizeBilinear } from './resize.ts';
 
 /** The mean over all pixels. @param x [B, H, W, C] @returns y [B, 1, 1, C] */

@@ -2,7 +2,8 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { recall, recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
-import { columnSums, gemm, type Matrix } from './matmul.ts';
+import { columnSums } from './column_sums.ts';
+import { gemm, type Matrix } from './matmul.ts';
 
 /**
  * A linear map of its own for each entry of the first axis, of any width: y_t = x_t w_tᵀ + b_t.

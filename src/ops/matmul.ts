@@ -1,7 +1,8 @@
-import { expectShape, size, type Shape } from '../autograd/shape.ts';
+import { expectShape, size } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { recall, record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
+import { columnSums } from './column_sums.ts';
 import { kernelForm } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import { tileMatmul } from './matmul_tile.ts';
@@ -148,27 +149,4 @@ function weightGradient(dy: Tensor, x: Tensor, w: Tensor, { m, n, k, batch }: Si
 /** db[g, n] = Σ_m dy[g, m, n], for dy [g·m, n] and b [n] or [g, n]. */
 export function biasGradient(dy: Tensor, b: Tensor, m: number, n: number): Tensor {
   return columnSums(dy, size(b.shape) / n, m, n, b.shape);
-}
-
-/**
- * Σ over the middle axis of x [groups, rows, columns], in a fixed order: over runs of rows, then over those.
- *
- * @returns [groups, columns] as `shape`
- */
-export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: Shape): Tensor {
-  const runs = Math.max(1, Math.min(64, Math.ceil(rows / 64)));
-  const sum = empty(shape, 'column sums');
-  const reduce = (from: Tensor, to: Tensor, inRows: number, outRows: number): void =>
-    dispatch('column_sums/forward', { x: from, y: to }, {
-      threads: groups * outRows * columns, flops: groups * inRows * columns,
-      params: { groups, rows: inRows, columns, runs: outRows },
-    });
-  if (runs === 1) {
-    reduce(x, sum, rows, 1);
-    return sum;
-  }
-  const partial = empty([groups, runs, columns], 'column sums, partial');
-  reduce(x, partial, rows, runs);
-  reduce(partial, sum, runs, 1);
-  return sum;
 }

@@ -3,7 +3,7 @@ import { empty, type Tensor } from '../autograd/tensor.ts';
 import { record, withoutGrad } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 import { multiply } from './elementwise.ts';
-import { columnSums } from './matmul.ts';
+import { columnSums } from './column_sums.ts';
 
 /**
  * y = factor · x, with a factor that lies on the device and may be trained.

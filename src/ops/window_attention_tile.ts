@@ -1,8 +1,8 @@
 import { size } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
+import { columnSums } from './column_sums.ts';
 import { kernelForm } from './kernel_form.ts';
-import { columnSums } from './matmul.ts';
 import type { Job } from './window_attention.ts';
 
 type Buffers<Name extends string> = Readonly<Record<Name, Tensor>>;

@@ -41,6 +41,13 @@ for (const [rows, channels] of [[1, 32], [97, 64], [70, 96], [33, 384]] as const
   }
 }
 
+// one lane a row and rows past a workgroup's, lanes without an item, two rounds of sums, several runs
+for (const [rows, channels] of [[129, 4], [7, 100], [33, 1024], [2100, 96]] as const) {
+  test(`layernorm() agrees with its definition in tile form at [${rows}, ${channels}]`, () =>
+    gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!), reference(1e-5),
+      [[rows, channels], [channels], [channels]], { around: (body) => withKernelForm('tile', body) }));
+}
+
 test('layernorm() takes eps and leading axes', () =>
   gradcheck(gpu(), (x, w, b) => layernorm(x!, w!, b!, { eps: 0.5 }), reference(0.5),
     [[2, 3, 5, 8], [8], [8]]));

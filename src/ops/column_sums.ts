@@ -1,0 +1,54 @@
+import type { Shape } from '../autograd/shape.ts';
+import { empty, type Tensor } from '../autograd/tensor.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+import { kernelForm } from './kernel_form.ts';
+import { itemsFor } from './vectorise.ts';
+
+/**
+ * Σ over the middle axis of x [groups, rows, columns], in a fixed order: over runs of rows, then over those.
+ *
+ * @returns [groups, columns] as `shape`
+ */
+export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: Shape): Tensor {
+  const tile = kernelForm(tracing('columnSums').gpu) === 'tile';
+  const runs = tile ? tileRuns(groups, rows, columns) : Math.max(1, Math.min(64, Math.ceil(rows / 64)));
+  const sum = empty(shape, 'column sums');
+  const reduce = (from: Tensor, to: Tensor, inRows: number, outRows: number): void => {
+    const sizes = { groups, rows: inRows, columns, runs: outRows };
+    const flops = groups * inRows * columns;
+    if (tile) {
+      const { width, tuning } = itemsFor(columns);
+      dispatch('column_sums_tile/forward', { x: from, y: to }, {
+        workgroups: groups * outRows * linesOf(columns), flops,
+        params: { ...sizes, columns: columns / width },
+        tuning: { ...tuning, LINE: Math.min(LINE_FLOATS, 2 ** Math.ceil(Math.log2(columns))) / width },
+      });
+    } else {
+      const threads = groups * outRows * columns;
+      dispatch('column_sums/forward', { x: from, y: to }, { threads, flops, params: sizes });
+    }
+  };
+  if (runs === 1) {
+    reduce(x, sum, rows, 1);
+    return sum;
+  }
+  const partial = empty([groups, runs, columns], 'column sums, partial');
+  reduce(x, partial, rows, runs);
+  reduce(partial, sum, runs, 1);
+  return sum;
+}
+
+// what a workgroup of the tile form has abreast, and rows that it walks soon enough
+const LINE_FLOATS = 32;
+const ONE_PASS = 2048;
+const SHORTEST_RUN = 256;
+const BUSY = 1024;
+
+const linesOf = (columns: number): number => Math.ceil(columns / LINE_FLOATS);
+
+// enough workgroups to fill a large device
+function tileRuns(groups: number, rows: number, columns: number): number {
+  if (rows <= ONE_PASS) return 1;
+  const others = groups * linesOf(columns);
+  return Math.max(1, Math.min(Math.ceil(rows / SHORTEST_RUN), Math.ceil(BUSY / others)));
+}
