@@ -8,7 +8,7 @@ import type { Golden } from './golden.ts';
 import type { Leaves } from './leaves.ts';
 import { goldenSite, streamTasks, type GoldenLora, type SiteShape } from './sites.ts';
 
-export type Switches = Readonly<Record<
+type Switches = Readonly<Record<
   'QKV_ENABLED' | 'PROJ_ENABLED' | 'FC1_ENABLED' | 'FC2_ENABLED' | 'DOWNSAMPLER_ENABLED'
   | 'INTERMEDIATE_SPECIALIZATION' | 'TRAINABLE_SCALE_SHARED' | 'TRAINABLE_SCALE_PER_TASK', boolean>>;
 

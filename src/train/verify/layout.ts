@@ -59,7 +59,7 @@ export function channelsFirst(values: Float32Array, shape: readonly number[]): F
 }
 
 /** [B, C, H, W] as [B, H, W, C], the layout of the kernels. */
-export function channelsLast(values: Float32Array, shape: readonly number[]): Float32Array {
+function channelsLast(values: Float32Array, shape: readonly number[]): Float32Array {
   const [batch, channels, height, width] = shape as [number, number, number, number];
   const area = height * width;
   const out = new Float32Array(values.length);
