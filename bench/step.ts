@@ -20,9 +20,11 @@ const report: Report = { machine, peaks: {}, results: [] };
 console.log(`${machine.adapter}, ${machine.cores} cores, commit ${machine.commit}`);
 
 const four = TASKS.slice(0, 4);
-const swin: Case = { size: 'swin-t', img: 224, tasks: four, batch: 1 };
+const real = gpu.deviceClass === 'gpu';
+const swin: Case = { size: 'swin-t', img: 224, tasks: four, batch: real ? 32 : 1 };
 const cases: Case[] = [
-  { size: 'tiny', img: 64, tasks: four, batch: 2 }, swin, ...options.all ? [{ ...swin, img: 448 }] : [],
+  { size: 'tiny', img: 64, tasks: four, batch: 2 }, swin,
+  ...options.all || real ? [{ ...swin, img: 448 }] : [],
 ];
 const rounds = options.quick ? 4 : 12;
 

@@ -40,7 +40,7 @@ export async function timeSteps(
     const before = gpu.memory.bytes;
     const built = await buildStep(gpu, each);
     const encodeMs: number[] = [];
-    const torch = pytorch && each.size === 'swin-t' ? await startTorch(each) : [];
+    const torch = pytorch && each.size === 'swin-t' ? await startTorch(each, gpu.deviceClass) : [];
     const variants = [
       stepVariant(gpu, 'mtlora', built, encodeMs), ...torch.map(({ name, peer }) => peerVariant(name, peer)),
     ];
