@@ -11,8 +11,8 @@ export function summarise({ machine, peaks, results }: Report): string {
     ...gflops ? [`Peak: ${short(gflops)} GFLOP/s out of registers, ${short(matmulGflops!)} in the engine's `
       + `matmul, ${short(gbs!)} GB/s copying.`, ''] : [],
     'ms: the least of all rounds, which other processes may have disturbed. CPU ms: on all of the driver\'s '
-      + 'threads, which they have not. GFLOP/s and GB/s: from CPU ms over all cores where there are such, else '
-      + 'from ms.', '',
+      + 'threads, which they have not. GFLOP/s and GB/s: from CPU ms over all cores where there are any, '
+      + 'else from ms.', '',
   ];
   for (const [bench, some] of Map.groupBy(results, (result) => result.bench)) {
     lines.push(`## ${bench}`, '', ...tableOf(some, cores, gflops), '');
