@@ -4,16 +4,16 @@
 //   forward         y[g,m,n] = scale · Σ_k a[g,m,k] · b[g,k,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate),
 //                   with elements of a, b or the product dropped by mask as in matmul.wgsl
 //   forward_quads   the same where rows of y are aligned
-//   part            parts[s,g,m,n] = Σ_{k in run s} a[g,m,k] · b[g,k,n]      for few outputs and long sums
-//   finish          y[g,m,n] = scale · Σ_s parts[s,g,m,n]  (+ bias[g,n])  (+ y[g,m,n] where accumulate)
+//   part            parts[s,g,m,n] = Σ_{k in run s} a[g,m,k] · b[g,k,n], for few outputs and long sums:
+//                   matmul_finish adds them up
 //
 // shapes    a, b, y by element strides as in matmul.wgsl · parts [splits, batch, m, n]
-// dispatch  forward, part: a workgroup per tile, and run of k · finish: a thread per output
+// dispatch  a workgroup per tile, and run of k
 // tuning    BM, BN = a tile's sides; BK = its depth; TM × TN outputs a thread: WG = BM/TM · BN/TN threads
 //           ItemA, WIDTH_A = what is read of a at once; A_ALONG_K = 1: along k, 0: along m; b likewise
 //           UNROLL = 0 on software devices, which else compile for long
-// numerics  f32; runs of k are summed in their order
-// uses      lib/index lib/tile_product lib/tile_operands
+// numerics  f32
+// uses      lib/index lib/product lib/tile_product lib/tile_operands
 const BM = 128u;                // tune: 4 8 16 32 64 96 128 256
 const BN = 128u;                // tune: 4 8 16 32 64 96 128 256
 const BK = 8u;                  // tune: 8 16
@@ -28,24 +28,8 @@ const A_ALONG_K = 1u;           // tune: 0 1
 const B_ALONG_K = 1u;           // tune: 0 1
 const UNROLL = 1u;              // tune: 0 1
 
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y_quads: array<vec4f>;
-
-fn finished(g: u32, m: u32, n: u32, total: f32) -> f32 {
-  var value = params.scale * total;
-  if (params.mask_on == 3u) { value *= kept(m * params.mask_row + n); }
-  if (params.has_bias == 1u) { value += bias[g * params.bias_batch + n]; }
-  return value;
-}
-
-fn y_at(g: u32, m: u32, n: u32) -> u32 { return params.y_at + g * params.y_batch + m * params.y_row + n; }
-
-fn store(g: u32, m: u32, n: u32, total: f32) {
-  let before = select(0.0, y[y_at(g, m, n)], params.accumulate == 1u);
-  y[y_at(g, m, n)] = finished(g, m, n, total) + before;
-}
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -91,15 +75,4 @@ fn part(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
       parts[((t.split * params.batch + t.g) * params.m + m) * params.n + n] = sum[i / 4u][i % 4u];
     }
   }
-}
-
-@compute @workgroup_size(WG)
-fn finish(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
-          @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  let outputs = params.batch * params.m * params.n;
-  if (i >= outputs) { return; }
-  var total = 0.0;
-  for (var s = 0u; s < params.splits; s++) { total += parts[s * outputs + i]; }
-  store(i / (params.m * params.n), i / params.n % params.m, i % params.n, total);
 }

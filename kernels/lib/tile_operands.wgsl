@@ -1,18 +1,9 @@
 // tile_operands: fills the tiles of lib/tile_product from matrices with any strides. Each is read along its
 // contiguous axis, four elements at once where they are aligned; blocks are turned round where that is k.
-// Needs what lib/tile_product needs and ItemA, WIDTH_A, A_ALONG_K (1 along k, 0 along m), and those of b.
-struct Params {
-  m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32,
-  b_batch: u32, b_row: u32, b_col: u32, y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32,
-  scale: f32, accumulate: u32, has_bias: u32, mask_on: u32, mask_row: u32, run: u32, splits: u32, zero: u32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
+// Needs lib/product, what lib/tile_product needs, and ItemA, WIDTH_A, A_ALONG_K (1: k, 0: m), and those of b.
 @group(0) @binding(1) var<storage, read> a: array<ItemA>;
 @group(0) @binding(2) var<storage, read> b: array<ItemB>;
-@group(0) @binding(6) var<storage, read> mask: array<u32>;
 
-// 1 where the mask keeps element `at`, else 0
-fn kept(at: u32) -> f32 { return f32((mask[at >> 5u] >> (at & 31u)) & 1u); }
 fn kept_quad(at: u32) -> vec4f { return vec4f(kept(at), kept(at + 1u), kept(at + 2u), kept(at + 3u)); }
 
 struct Tile { g: u32, m0: u32, n0: u32, first: u32, end: u32, split: u32, inside: bool }

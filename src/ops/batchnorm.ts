@@ -1,7 +1,8 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { dispatch } from '../gpu/program.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+import { kernelForm } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 export type BatchnormOptions = {
@@ -87,13 +88,15 @@ function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: B
 
 // a run is long enough to pay for its thread, and runs are few enough to be merged by one
 const MIN_RUN = 32;
+const GPU_RUNS = 256;
 
 /** How kernels see x: [groups, rows, channels] with the rows in runs, channels in items. */
 function layout(x: Shape, w: Shape) {
   const depth = x.at(-1)!;
   const groups = w.length === 2 ? x[0]! : 1;
   const rows = size(x) / depth / groups;
-  const run = Math.max(MIN_RUN, Math.ceil(Math.sqrt(rows)));
+  const tile = kernelForm(tracing('batchnorm').gpu) === 'tile';
+  const run = Math.max(MIN_RUN, Math.ceil(tile ? rows / GPU_RUNS : Math.sqrt(rows)));
   const { width, tuning } = itemsFor(depth);
   return { groups, rows, channels: depth / width, run, runs: Math.ceil(rows / run), tuning };
 }

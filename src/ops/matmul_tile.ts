@@ -2,11 +2,12 @@ import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import type { Gemm, Matrix } from './matmul.ts';
 
-// a device with fewer workgroups than this is not busy: long sums are cut into runs, few enough for one
-// thread to add them up
+// a device with fewer workgroups than this is not busy: long sums are cut into runs
 const BUSY = 1024;
 const MAX_SPLITS = 256;
 const SHORTEST_RUN = 256;
+// outputs of a workgroup of kernels/matmul_finish.wgsl
+const FINISHED = 32;
 // what is read of the factors for what is written and read of partial sums
 const WORTH = 4;
 
@@ -40,9 +41,8 @@ export function tileMatmul(job: Gemm, buffers: Readonly<Record<string, Tensor>>,
   const parts = empty([shape.splits, batch, m, n], 'matmul parts');
   const workgroups = tiles * shape.splits;
   dispatch('matmul_tile/part', { a, b, mask, parts }, { workgroups, flops, tuning, params: shape });
-  dispatch('matmul_tile/finish', { y, bias, mask, parts }, {
-    workgroups: Math.ceil(batch * m * n / tile.WG), tuning, params: shape,
-    flops: batch * m * n * shape.splits,
+  dispatch('matmul_finish/finish', { y, bias, mask, parts }, {
+    workgroups: Math.ceil(batch * m * n / FINISHED), params: shape, flops: batch * m * n * shape.splits,
   });
 }
 

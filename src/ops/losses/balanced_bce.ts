@@ -28,12 +28,12 @@ export function balancedBce(
 
   const vectors = Math.ceil(pixels / 4);
   const buffers = { x: logits, labels };
-  const { loss, totals, params } = reduceLoss('balanced_bce', buffers, vectors, { pixels, weight });
+  const { loss, totals, params, tuning } = reduceLoss('balanced_bce', buffers, vectors, { pixels, weight });
 
   return record('balancedBce', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'balancedBce gradient');
     const inputs = { ...buffers, saved_totals: totals, dy };
-    dispatch('balanced_bce/backward', { ...inputs, dx }, { params, threads: vectors });
+    dispatch('balanced_bce/backward', { ...inputs, dx }, { params, tuning, threads: vectors });
     return [dx, null];
   });
 }

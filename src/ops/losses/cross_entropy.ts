@@ -1,8 +1,9 @@
 import { expectShape, size } from '../../autograd/shape.ts';
 import { record } from '../../autograd/tape.ts';
 import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { dispatch } from '../../gpu/program.ts';
-import { reduceLoss } from './reduction.ts';
+import { dispatch, tracing } from '../../gpu/program.ts';
+import { kernelForm } from '../kernel_form.ts';
+import { reduceLoss, type Reduction } from './reduction.ts';
 
 /**
  * Mean negative log-likelihood of the pixels' classes. Where no pixel has a class the loss and its gradient
@@ -18,13 +19,27 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   const classes = logits.shape[3]!;
 
   const softmax = empty([pixels, 2], 'softmax normalizer');
-  const sizes = { pixels, classes };
-  const { loss, totals, params } = reduceLoss('cross_entropy', { x: logits, labels, softmax }, pixels, sizes);
+  const tile = chooseTile(classes);
+  const kernel = tile ? 'cross_entropy_tile' : 'cross_entropy';
+  const sizes: Record<string, number> = tile ? { pixels } : { pixels, classes };
+  const found = reduceLoss(kernel, { x: logits, labels, softmax }, pixels, sizes, tile ?? undefined);
+  const { loss, totals, params, tuning } = found;
 
   return record('crossEntropy', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'crossEntropy gradient');
     const inputs = { x: logits, labels, saved_softmax: softmax, saved_totals: totals, dy };
-    dispatch('cross_entropy/backward', { ...inputs, dx }, { params, threads: pixels });
+    dispatch(`${kernel}/backward`, { ...inputs, dx }, { params, tuning, threads: pixels });
     return [dx, null];
   });
+}
+
+// what every device grants a workgroup
+const WORKGROUP_FLOATS = 4096;
+
+/** The tuning of the tile form, where it suits the device and a workgroup's logits fit; else null. */
+function chooseTile(classes: number): Reduction['tuning'] | null {
+  const { gpu } = tracing('crossEntropy');
+  const WG = [128, 64, 32].find((threads) => threads * (classes + 1) + 4 * threads <= WORKGROUP_FLOATS);
+  if (kernelForm(gpu) !== 'tile' || !WG) return null;
+  return { WG, CLASSES: classes, UNROLL: Number(gpu.deviceClass === 'gpu') };
 }

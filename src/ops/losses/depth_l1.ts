@@ -18,12 +18,12 @@ export function depthL1(logits: Tensor, labels: Tensor): Tensor {
 
   const vectors = Math.ceil(pixels / 4);
   const buffers = { x: logits, labels };
-  const { loss, totals, params } = reduceLoss('depth_l1', buffers, vectors, { pixels });
+  const { loss, totals, params, tuning } = reduceLoss('depth_l1', buffers, vectors, { pixels });
 
   return record('depthL1', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'depthL1 gradient');
     const inputs = { ...buffers, saved_totals: totals, dy };
-    dispatch('depth_l1/backward', { ...inputs, dx }, { params, threads: vectors });
+    dispatch('depth_l1/backward', { ...inputs, dx }, { params, tuning, threads: vectors });
     return [dx, null];
   });
 }

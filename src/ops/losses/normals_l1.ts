@@ -20,12 +20,12 @@ export function normalsL1(logits: Tensor, labels: Tensor): Tensor {
 
   const buffers = { x: logits, labels };
   const sizes = { pixels, area: height * width };
-  const { loss, totals, params } = reduceLoss('normals_l1', buffers, pixels, sizes);
+  const { loss, totals, params, tuning } = reduceLoss('normals_l1', buffers, pixels, sizes);
 
   return record('normalsL1', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'normalsL1 gradient');
     const inputs = { ...buffers, saved_totals: totals, dy };
-    dispatch('normals_l1/backward', { ...inputs, dx }, { params, threads: pixels });
+    dispatch('normals_l1/backward', { ...inputs, dx }, { params, tuning, threads: pixels });
     return [dx, null];
   });
 }

@@ -3,6 +3,7 @@ import { gradcheck, normals, type Definition } from '../../../src/autograd/gradc
 import { evaluate } from '../../../src/autograd/run.ts';
 import { size } from '../../../src/autograd/shape.ts';
 import { empty, lasting, release } from '../../../src/autograd/tensor.ts';
+import { withKernelForm } from '../../../src/ops/kernel_form.ts';
 import { crossEntropy } from '../../../src/ops/losses/cross_entropy.ts';
 import { useGpu } from '../../support/gpu.ts';
 
@@ -31,6 +32,19 @@ for (const shape of [[1, 1, 1, 1], [1, 1, 3, 2], [2, 5, 7, 21], [1, 7, 7, 40], [
     gradcheck(
       gpu(), (x, labels) => crossEntropy(x!, labels!), definition(classes), [shape, shape.slice(0, 3)],
       { values: [null, labelsOf(size(shape.slice(0, 3)), classes)], fixed: [1] },
+    ));
+}
+
+// an odd and an even number of classes, past a workgroup of pixels, and so many that a smaller one is taken
+for (const shape of [[3, 11, 13, 7], [1, 3, 50, 40]]) {
+  const classes = shape[3]!;
+  test(`crossEntropy() agrees with its definition in tile form at [${shape.join(', ')}]`, () =>
+    gradcheck(
+      gpu(), (x, labels) => crossEntropy(x!, labels!), definition(classes), [shape, shape.slice(0, 3)],
+      {
+        values: [null, labelsOf(size(shape.slice(0, 3)), classes)], fixed: [1],
+        around: (body) => withKernelForm('tile', body),
+      },
     ));
 }
 
