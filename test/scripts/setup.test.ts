@@ -56,7 +56,7 @@ function choose(cache: string, commands: Record<string, string>, download = true
 
 test('the launcher names the commands that it knows', () => {
   const { status, lines } = launch('tset', {}, {});
-  expect(lines).toEqual(['run.mjs: the command must be one of setup, test, demo, got "tset"']);
+  expect(lines).toEqual(['run.mjs: the command must be one of setup, test, demo, bench, got "tset"']);
   expect(status).toBe(1);
 });
 
