@@ -11,13 +11,15 @@ import { firstSteps } from './support/first_step.ts';
 import { nameOf, TASKS, type Case } from './support/model.ts';
 import { openBench } from './support/machine.ts';
 import { readOptions } from './support/options.ts';
+import { measurePeaks } from './support/peaks.ts';
 import { writeReport, type Report } from './support/report.ts';
 import { profileStep, timeSteps } from './support/step_cases.ts';
 
 const options = readOptions(['profile', 'first', 'pytorch']);
 const { gpu, machine } = await openBench(options.device);
-const report: Report = { machine, peaks: {}, results: [] };
 console.log(`${machine.adapter}, ${machine.cores} cores, commit ${machine.commit}`);
+const peaks = await measurePeaks(gpu);
+const report: Report = { machine, peaks, results: [] };
 
 const four = TASKS.slice(0, 4);
 const real = gpu.deviceClass === 'gpu';
@@ -31,7 +33,7 @@ const rounds = options.quick ? 4 : 12;
 try {
   report.results.push(...await timeSteps(gpu, cases, { rounds, pytorch: options.flags.has('pytorch') }));
   if (options.flags.has('profile')) {
-    report.results.push(...await profileStep(gpu, swin, options.quick ? 2 : 5));
+    report.results.push(...await profileStep(gpu, swin, peaks, options.quick ? 2 : 5));
   }
   if (!options.quick) {
     const counts = options.all ? [1, 2, 3, 4, 5, 6] : [1, 4];

@@ -51,7 +51,9 @@ async function aloneOnCpu(gpu: Gpu, { commands }: Executable, rounds: number): P
   return least;
 }
 
-export type Group = { readonly name: string } & Readonly<Record<'count' | 'cost' | 'share', number>>;
+export type Group = { readonly name: string } & Readonly<
+  Record<'count' | 'cost' | 'share' | 'flops' | 'bytes', number>
+>;
 
 /** What a launch costs: what does not depend on the load, where there is such a number. */
 export const costOf = ({ ms, cpuMs }: Launched): number => cpuMs ?? ms;
@@ -61,7 +63,9 @@ export function groupBy(launches: readonly Launched[], name: (launch: Launched) 
   const total = sum(launches.map(costOf));
   return [...Map.groupBy(launches, name)].map(([key, some]) => {
     const cost = sum(some.map(costOf));
-    return { name: key, count: some.length, cost, share: cost / total };
+    const flops = sum(some.map((launch) => launch.flops));
+    const bytes = sum(some.map((launch) => launch.bytes));
+    return { name: key, count: some.length, cost, share: cost / total, flops, bytes };
   }).sort((a, b) => b.cost - a.cost);
 }
 

@@ -4,7 +4,8 @@ import { cores } from './machine.ts';
 import { measure, timed, type Variant } from './measure.ts';
 import { buildStep, nameOf, type Built, type Case } from './model.ts';
 import { peerVariant } from './peer.ts';
-import { groupBy, profile, siteOf, type Launched } from './profile.ts';
+import type { Peaks } from './peaks.ts';
+import { groupBy, profile, siteOf, type Group, type Launched } from './profile.ts';
 import { mib, percent, resultOf, short, table, type Result } from './report.ts';
 import { spreadOf, sum } from './stats.ts';
 import { startTorch } from './torch.ts';
@@ -97,26 +98,41 @@ function print(each: Case, results: readonly Result[], cost: Cost): void {
 const idleMs = ({ minMs, cpuMs, more }: Result): number =>
   cpuMs === null ? minMs : cpuMs / Number(more?.['threads'] ?? cores);
 
-/** Where a step's time goes. */
-export async function profileStep(gpu: Gpu, each: Case, rounds: number): Promise<Result[]> {
+/**
+ * Where a step's time goes, and how far from the roof: the time that a group's arithmetic would take at the
+ * peak, or its traffic (of whole buffers) at the speed of a copy, whichever is longer.
+ */
+export async function profileStep(gpu: Gpu, each: Case, peaks: Peaks, rounds: number): Promise<Result[]> {
   const built = await buildStep(gpu, each);
   built.run();
   const { launches, insideKernels } = await profile(gpu, built.step.programs[0]!, rounds);
   built.destroy();
-  const unit = gpu.deviceClass === 'software' ? 'CPU ms' : 'ms';
+  const software = gpu.deviceClass === 'software';
+  const unit = software ? 'CPU ms' : 'ms';
+  const idle = ({ cost }: Group): number => software ? cost / cores : cost;
+  const perIdleMs = (group: Group, amount: number): number => amount / idle(group) / 1e6;
   console.log(`\n${nameOf(each)}: ${percent(insideKernels)} of the device's time lies inside of kernels`);
   const results: Result[] = [];
   for (const [kind, name] of [['kernel', ({ kernel }: Launched) => kernel], ['part', siteOf]] as const) {
     const groups = groupBy(launches, name);
-    console.log(table([kind, 'share', unit, 'launches'], groups.slice(0, 20).map((group) =>
-      [group.name, percent(group.share), short(group.cost), String(group.count)])));
+    const header = [kind, 'share', unit, 'launches', 'GFLOP/s', 'GB/s', 'of roof'];
+    console.log(table(header, groups.slice(0, 20).map((group) => [
+      group.name, percent(group.share), short(group.cost), String(group.count),
+      group.flops > 0 ? short(perIdleMs(group, group.flops)) : '', short(perIdleMs(group, group.bytes)),
+      percent(roofMs(group, peaks) / idle(group)),
+    ])));
     console.log();
-    for (const { name: variant, cost, count, share } of groups) {
+    for (const group of groups) {
+      const { name: variant, cost, count, share, flops, bytes } = group;
       results.push({
         bench: `step by ${kind}`, name: nameOf(each), variant, minMs: cost, medianMs: cost, spread: 0,
-        cpuMs: unit === 'ms' ? null : cost, more: { launches: count, share },
+        cpuMs: unit === 'ms' ? null : cost, ...flops > 0 && { flops }, bytes,
+        more: { launches: count, share, ofRoof: roofMs(group, peaks) / idle(group) },
       });
     }
   }
   return results;
 }
+
+const roofMs = ({ flops, bytes }: Group, peaks: Peaks): number =>
+  Math.max(flops / peaks.gflops, bytes / peaks.gbs) / 1e6;
