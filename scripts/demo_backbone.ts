@@ -1,4 +1,5 @@
-// Makes configs/demo_backbone.safetensors of a checkpoint of configs/demo_pretrain.yaml: its backbone in 16 bits.
+// Makes configs/demo_backbone.safetensors of a checkpoint of configs/demo_pretrain.yaml: its backbone, in 16
+// bits.
 // How that checkpoint came about stands in the configuration.
 import { join } from 'node:path';
 import { writeSafetensors } from '../src/data/safetensors.ts';

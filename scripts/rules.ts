@@ -47,9 +47,11 @@ export function forbiddenImports(root: string): string[] {
   }).map(({ file, target }) => `${file} must not import ${target}`);
 }
 
+const OTHERS = ['**/node_modules/**'];
+
 /** Files and lines that are too long to be read at once. */
 export function oversized(root: string): string[] {
-  return LIMITS.flatMap(({ files, lines: limit }) => globSync(files, { cwd: root }).flatMap((file) => {
+  return LIMITS.flatMap(({ files, lines: limit }) => globSync(files, { cwd: root, exclude: OTHERS }).flatMap((file) => {
     const lines = read(root, file).trimEnd().split('\n');
     const columns = lines.map((line) => [...line].length);
     const wide = columns.flatMap((got, i) => tooLong(`${file}:${i + 1}`, 'columns', COLUMNS, got));
@@ -68,7 +70,7 @@ export function shaderTextInSource(root: string): string[] {
 }
 
 function sources(root: string): string[] {
-  return globSync(SOURCES, { cwd: root });
+  return globSync(SOURCES, { cwd: root, exclude: OTHERS });
 }
 
 function read(root: string, file: string): string {

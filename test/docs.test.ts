@@ -15,13 +15,15 @@ function namedFiles(page: string): string[] {
 for (const page of ['docs/architecture.md', 'docs/extending.md']) {
   test(`${page} names files that are there`, () => {
     const missing = namedFiles(page).filter((file) =>
-      !FILES.includes(file) && !FILES.includes(`src/${file}`) && !(file === basename(file) && NAMES.has(file)));
+      !FILES.includes(file) && !FILES.includes(`src/${file}`)
+      && !(file === basename(file) && NAMES.has(file)));
     expect(missing).toEqual([]);
   });
 }
 
 test('docs/extending.md names what the code exports', () => {
-  const source = FILES.filter((file) => file.startsWith('src/')).map((file) => readFileSync(file, 'utf8')).join();
+  const sources = FILES.filter((file) => file.startsWith('src/'));
+  const source = sources.map((file) => readFileSync(file, 'utf8')).join();
   const names = ['expectShape', 'gradcheck', 'columnSums', 'recomputable', 'recall', 'itemsFor', 'kernelForm',
     'withKernelForm', 'ignoreRegions', 'channelsOf', 'labelShape', 'SINGLE_HEADS', 'decoderGroups', 'TASKS',
     'HEADS', 'PASCAL_TASKS', 'NYUD_TASKS', 'param'];

@@ -36,7 +36,8 @@ const labels = { folder: inside(), first: whole(0).default(0), ignore: ignored()
 const mask = () => z.strictObject({ folder: inside(), threshold: grey().default(128) }).optional();
 
 const share = number({ above: 0, max: 0.9 });
-const split = leaf('a list inside the root, or for "val" alone a share above 0 and of at most 0.9', (value) => {
+const SPLIT = 'a list inside the root, or for "val" alone a share above 0 and of at most 0.9';
+const split = leaf(SPLIT, (value) => {
   const isNumber = number().safeParse(value).success;
   return isNumber ? share.safeParse(value).data : inside().safeParse(value).data;
 });

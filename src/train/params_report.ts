@@ -83,7 +83,8 @@ export function paramsReport(spec: ModelSpec): ParamsReport {
 export function table(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) => row.map((cell, column) =>
-    left.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())
+    left.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))
+    .join('  ').trimEnd())
     .join('\n');
 }
 

@@ -11,7 +11,10 @@ import { readSafetensors } from '../../src/data/safetensors.ts';
 
 const CLI = join(import.meta.dirname, '../../bin/mtlora-train.mjs');
 
-/** All of MTLoRA in little: dropout and drop path draw random numbers, so that a resumed run must draw the same. */
+/**
+ * All of MTLoRA in little: dropout and drop path draw random numbers, so that a resumed run must draw the
+ * same.
+ */
 const YAML = `
 DATA: {IMG_SIZE: 32, BATCH_SIZE: 2, NUM_WORKERS: 0}
 MODEL:
@@ -63,7 +66,8 @@ export function useTinyRun(): TinyRun {
     },
     get yaml() { return path('tiny.yaml'); },
     get data() { return path('data'); },
-    args: (output, ...more) => ['--cfg', path('tiny.yaml'), '--pascal', path('data'), '--output', output, ...more],
+    args: (output, ...more) =>
+      ['--cfg', path('tiny.yaml'), '--pascal', path('data'), '--output', output, ...more],
     config: (output, ...opts) => loadConfig(path('tiny.yaml'), opts, { pascal: path('data'), output }).config,
     copyOfData() {
       const copy = path(`data-${count++}`);
@@ -90,7 +94,9 @@ export function listen(onLine: (line: string, stop: () => void) => void = () => 
 }
 
 /** Runs the command line to its end. */
-export function mtloraTrain(args: readonly string[]): { code: number | null; stdout: string; stderr: string } {
+export function mtloraTrain(
+  args: readonly string[],
+): { code: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8' });
   return { code: status, stdout, stderr };
 }

@@ -225,7 +225,7 @@ test('modelSpec() gives tasks and shared the rank R where R_PER_TASK is empty', 
   expect(spec.freeze.downsampleReduction).toBe(true);
 });
 
-test('loadConfig() takes tasks and classes from --data\'s file, and keeps them where it is gone', async () => {
+test('loadConfig() takes tasks and classes from --data\'s file, and keeps them without it', async () => {
   const { root, yaml } = await folderData();
   const { config } = loadConfig(null, [], { data: yaml });
   expect([config.DATA.DBNAME, config.TASKS, config.DATA.CLASSES])

@@ -41,7 +41,7 @@ async function scene(tasks: string[], dbname = 'PASCALContext'): Promise<{
   return { at, run };
 }
 
-test('runPrediction() writes colours, overlay and raw map of each task at the picture\'s own size', async () => {
+test('runPrediction() writes colours, overlay and raw map of each task at each own size', async () => {
   const { at, run } = await scene(['semseg', 'normals']);
   const { lines, exit } = await run([at('in')]);
   expect([exit, lines.at(-1)]).toEqual([0, `output     2 of 2 pictures in "${at('out')}"`]);

@@ -31,7 +31,8 @@ export const register: Register = (program, terminal) => {
       const { config } = loadConfig(join(CONFIGS, 'demo.yaml'), opts, { pascal: data, resumeBackbone });
       await writeData(data, terminal);
       const { rows } = await runTraining(config, {
-        folder: FOLDER, device, about: ABOUT, rows: ROWS, evaluateFirst: true, autoResume: true, startOver: true,
+        folder: FOLDER, device, about: ABOUT, rows: ROWS,
+        evaluateFirst: true, autoResume: true, startOver: true,
         resumeCommand: () => ['mtlora-train', ...terminal.args].join(' '),
       }, terminal);
       conclude(rows, terminal);
@@ -44,7 +45,8 @@ async function writeData(root: string, terminal: Terminal): Promise<void> {
     terminal.status(`drawing synthetic scenes ${written}/${total}`);
   });
   terminal.status(null);
-  terminal.say(`data       drew ${PICTURES.train} training and ${PICTURES.val} validation scenes in "${root}"`);
+  const { train, val } = PICTURES;
+  terminal.say(`data       drew ${train} training and ${val} validation scenes in "${root}"`);
 }
 
 /** The first and the last evaluation side by side, also where the run was continued. */
