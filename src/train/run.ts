@@ -1,5 +1,6 @@
 // A training run as a whole: its folder, what it starts from, the loop, its evaluations and how it ends.
 import { rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { listSamples } from '../data/dataset.ts';
 import type { Loader } from '../data/loader.ts';
 import { countBatches } from '../data/order.ts';
@@ -7,7 +8,7 @@ import { openGpu, type Gpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import {
-  expectSameRun, isInterruption, loadOptimizer, readCheckpoint, saveCheckpoint,
+  checkpointName, expectSameRun, loadOptimizer, readCheckpoint, saveCheckpoint,
 } from './checkpoint.ts';
 import type { Checkpoint, Position, ReleaseContext } from './checkpoint.ts';
 import { formatConfig, modelSpec, type Config } from './config.ts';
@@ -160,7 +161,8 @@ async function startingPoint(
   context: ReleaseContext, say: (line: string) => void,
 ): Promise<Checkpoint | null> {
   const own = folder.checkpoints();
-  if (startOver && own.length > 0 && !isInterruption(own[0]!)) {
+  const finished = checkpointName(config.TRAIN.EPOCHS - 1, null);
+  if (startOver && own[0] !== undefined && basename(own[0]) === finished) {
     for (const path of own) rmSync(path);
     return null;
   }

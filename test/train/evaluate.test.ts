@@ -23,7 +23,8 @@ async function evaluation(batchSize: number): Promise<Evaluation> {
   const evaluator = new Evaluator(gpu(), store);
   const loader = openSplit(config, 'val');
   const seen: string[] = [];
-  const found = await evaluator.run(loader, { rows: 2, onBatch: (done, total) => seen.push(`${done}/${total}`) });
+  const onBatch = (done: number, total: number) => seen.push(`${done}/${total}`);
+  const found = await evaluator.run(loader, { rows: 2, onBatch });
   expect(seen.at(-1)).toBe(`${Math.ceil(3 / batchSize)}/${Math.ceil(3 / batchSize)}`);
   await loader.close();
   evaluator.destroy();
@@ -44,7 +45,8 @@ test('Evaluator.run() scores every image once, whatever the batch, a smaller las
   const [row] = two.rows;
   expect(row!.predictions.get('semseg')).toEqual(one.rows[0]!.predictions.get('semseg'));
   expect(row!.predictions.get('normals')!.length).toBe(3 * 32 * 32);
-  expect(Math.hypot(...[0, 1, 2].map((axis) => row!.predictions.get('normals')![axis * 1024]!))).toBeCloseTo(1, 5);
+  const first = [0, 1, 2].map((axis) => row!.predictions.get('normals')![axis * 1024]!);
+  expect(Math.hypot(...first)).toBeCloseTo(1, 5);
 });
 
 test('Evaluator.run() weighs a smaller last batch\'s losses by its images', async () => {
@@ -77,12 +79,13 @@ test('runPlan() tells parameters and memory without data or a folder', async () 
   expect(existsSync('/nowhere')).toBe(false);
 });
 
-test('runProfile() times every launch of a step, for the terminal, the report and a trace viewer', async () => {
+test('runProfile() times every launch of a step, for terminal, report and trace viewer', async () => {
   const config = tiny.config(tiny.folder('profiled'), 'TRAIN.ACCUMULATION_STEPS', '2');
   const folder = runPath(config);
   const terminal = listen();
   await runProfile(config, { folder }, terminal);
-  expect(terminal.lines.join('\n')).toMatch(/profile +micro-batch: \d+ launches, .*\nkernel +calls +ms +share/);
+  expect(terminal.lines.join('\n'))
+    .toMatch(/profile +micro-batch: \d+ launches, .*\nkernel +calls +ms +share/);
   const { rows, totalMs } = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8'));
   const sum = rows.reduce((ms: number, row: { ms: number }) => ms + row.ms, 0);
   expect(sum / totalMs).toBeCloseTo(1, 6);

@@ -51,7 +51,8 @@ test('runTraining() saves an interrupted run, which continues bit for bit', asyn
 });
 
 test('runTraining() continues bit for bit with accumulated gradients and batches left over', async () => {
-  const opts = ['EVAL_TRAINING', '2', 'TRAIN.ACCUMULATION_STEPS', '3', 'TRAIN.OPTIMIZER.NAME', 'sgd', 'DATA.BATCH_SIZE', '1'];
+  const opts = ['EVAL_TRAINING', '2', 'TRAIN.ACCUMULATION_STEPS', '3', 'TRAIN.OPTIMIZER.NAME', 'sgd',
+    'DATA.BATCH_SIZE', '1'];
   const whole = tiny.config(tiny.folder('whole'), ...opts);
   await run(whole);
   const config = tiny.config(tiny.folder('interrupted'), ...opts);
@@ -85,13 +86,15 @@ test('mtlora-train ends on SIGTERM with all saved and the command that continues
   let stderr = '';
   child.stderr!.on('data', (text) => { stderr += text; });
   const gone = new Promise((resolve) => { child.on('exit', resolve); });
-  while (child.exitCode === null && !readLog(join(output, 'tiny', 'default')).some(({ kind }) => kind === 'train')) {
+  const log = () => readLog(join(output, 'tiny', 'default'));
+  while (child.exitCode === null && !log().some(({ kind }) => kind === 'train')) {
     await new Promise((resolve) => { setTimeout(resolve, 5); });
   }
   child.kill('SIGTERM');
   expect(await gone).toBe(130);
   const [, command] = stderr.split('To go on:\n');
-  expect(command).toMatch(/^ {2}mtlora-train --cfg \S+ --pascal \S+ --output \S+ --resume \S+_step_\d+\.safetensors\n$/);
+  expect(command)
+    .toMatch(/^ {2}mtlora-train --cfg \S+ --pascal \S+ --output \S+ --resume \S+_step_\d+\.safetensors\n$/);
   expect(mtloraTrain(command!.trim().split(' ').slice(1)).code).toBe(0);
   expect(existsSync(join(output, 'tiny', 'default', LAST))).toBe(true);
 });
@@ -105,6 +108,12 @@ test('runTraining() takes the checkpoint before one that is damaged, and says so
   writeFileSync(join(folder, LAST), bytes);
   const terminal = listen();
   await run(config, terminal, { autoResume: true });
-  expect(terminal.lines.find((line) => line.startsWith('warning'))).toMatch(/ckpt_epoch_2.*SHA-256.*the checkpoint before it/);
+  expect(terminal.lines.find((line) => line.startsWith('warning')))
+    .toMatch(/ckpt_epoch_2.*SHA-256.*the checkpoint before it/);
   expect(terminal.lines.some((line) => line.endsWith('continued after update 8'))).toBe(true);
+
+  const anew = listen((line, stop) => { if (line.startsWith('epoch 1/3')) stop(); });
+  await expect(run(config, anew, { autoResume: true, startOver: true })).rejects
+    .toMatchObject({ exitCode: 130 });
+  expect(readLog(folder)[0]).toMatchObject({ kind: 'start', step: 0 });
 });
