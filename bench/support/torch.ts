@@ -19,8 +19,8 @@ const ON_CUDA = [
 ] as const;
 
 /**
- * The same step in PyTorch, in processes that stand by for one: where the engine has a software device on the
- * CPU, with one thread and with all; else on CUDA.
+ * The same step of Swin-T in PyTorch, in processes that stand by for one: where the engine has a software
+ * device on the CPU, with one thread and with all; else on CUDA.
  */
 export async function startTorch(each: Case, deviceClass: Gpu['deviceClass']): Promise<Torch[]> {
   const found = findPython();
@@ -29,8 +29,7 @@ export async function startTorch(each: Case, deviceClass: Gpu['deviceClass']): P
       + '(Debian: apt-get install python3-torch libopenblas0-pthread)');
     return [];
   }
-  const [depths, widths] = each.size === 'tiny' ? ['2,2,2,2', '32'] : ['2,2,6,2', '96'];
-  const sizes = { img: each.img, batch: each.batch, tasks: each.tasks.join(), depths, embed: widths };
+  const sizes = { img: each.img, batch: each.batch, tasks: each.tasks.join() };
   const args = [SCRIPT, ...Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, String(value)])];
   const started: Torch[] = [];
   const start = async (name: string, more: readonly string[], threads: number): Promise<void> => {
