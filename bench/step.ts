@@ -1,7 +1,7 @@
 // A whole training step: forward, losses, backward, clip, AdamW. What it costs, where, and how that grows
 // with tasks.
 //
-//   node bench/step.ts [--quick | --all] [--profile] [--first] [--pytorch] [--json FILE]
+//   node bench/step.ts [--quick] [--profile] [--first] [--pytorch] [--json FILE]
 //
 //   --profile   share of each kernel and of each part of the model
 //   --first     seconds until the first step is done, with an empty and with a filled shader cache
@@ -22,11 +22,11 @@ const peaks = await measurePeaks(gpu);
 const report: Report = { machine, peaks, results: [] };
 
 const four = TASKS.slice(0, 4);
-const real = gpu.deviceClass === 'gpu';
-const swin: Case = { size: 'swin-t', img: 224, tasks: four, batch: real ? 32 : 1 };
+const batch = gpu.deviceClass === 'gpu' ? 32 : 1;
+const swin: Case = { size: 'swin-t', img: 224, tasks: four, batch };
 const cases: Case[] = [
   { size: 'tiny', img: 64, tasks: four, batch: 2 }, swin,
-  ...options.all || real ? [{ ...swin, img: 448 }] : [],
+  ...options.quick ? [] : [{ ...swin, img: 448 }],
 ];
 const rounds = options.quick ? 4 : 12;
 
@@ -36,8 +36,9 @@ try {
     report.results.push(...await profileStep(gpu, swin, peaks, options.quick ? 2 : 5));
   }
   if (!options.quick) {
-    const counts = options.all ? [1, 2, 3, 4, 5, 6] : [1, 4];
-    const growing = counts.map((count) => ({ ...swin, tasks: TASKS.slice(0, count) }));
+    // smaller, as all of them are in memory at once
+    const few = Math.min(batch, 8);
+    const growing = TASKS.map((_, t) => ({ ...swin, batch: few, tasks: TASKS.slice(0, t + 1) }));
     report.results.push(...await compareTasks(gpu, growing, rounds));
   }
   if (options.flags.has('first')) {

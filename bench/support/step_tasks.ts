@@ -1,7 +1,6 @@
 import type { Gpu } from '../../src/gpu/device.ts';
-import { measure } from './measure.ts';
+import { commandsVariant, measure } from './measure.ts';
 import { buildStep, nameOf, type Case } from './model.ts';
-import { costOf, profile } from './profile.ts';
 import { percent, resultOf, short, table, type Result } from './report.ts';
 import { sum } from './stats.ts';
 import { stepVariant } from './step_cases.ts';
@@ -16,16 +15,18 @@ export async function compareTasks(gpu: Gpu, cases: readonly Case[], rounds: num
   const all = [...cases, ...single];
   const built = [];
   for (const each of all) built.push(await buildStep(gpu, each));
-  const variants = built.map((step, i) => stepVariant(gpu, nameOf(all[i]!), step));
-  const timings = await measure(variants, { rounds, sampleMs: 0, limitMs: 300_000 });
-  const backbone: number[] = [];
-  for (const { step } of built.slice(0, cases.length)) {
-    const { launches } = await profile(gpu, step.programs[0]!, 2);
-    backbone.push(sum(launches.filter(({ scopes }) => scopes[0] === 'backbone').map(costOf)));
-  }
+  const whole = built.map((step, i) => stepVariant(gpu, nameOf(all[i]!), step));
+  const inBackbone = built.slice(0, cases.length).map(({ step }) => {
+    const commands = step.programs.flatMap((program) => program.commands)
+      .filter(({ dispatch }) => dispatch.label.startsWith('backbone '));
+    return commandsVariant(gpu, 'backbone', commands);
+  });
+  const found = await measure([...whole, ...inBackbone], { rounds, sampleMs: 0, limitMs: 400_000 });
   for (const each of built) each.destroy();
 
-  const cost = timings.map(({ wall, cpu }) => cpu?.min ?? wall.min);
+  const timings = found.slice(0, whole.length);
+  const [cost, backbone] = [timings, found.slice(whole.length)].map((some) =>
+    some.map(({ wall, cpu }) => cpu?.min ?? wall.min)) as [number[], number[]];
   const alone = [cost[0]!, ...cost.slice(cases.length)];
   const results = cases.map((each, i): Result => resultOf('tasks', nameOf(each), 'mtlora', timings[i]!, {
     more: {
@@ -37,10 +38,10 @@ export async function compareTasks(gpu: Gpu, cases: readonly Case[], rounds: num
   const header = ['tasks', 'ms', 'CPU ms', 'of one task', 'backbone alone', 'task by task', 'saved'];
   console.log(`\n${nameOf(most)}: the cost of tasks`);
   console.log(table(header, results.map(({ minMs, cpuMs, more }, i) => {
-    const [together, inBackbone, apart] = Object.values(more!) as [number, number, number];
+    const [together, below, apart] = Object.values(more!) as [number, number, number];
     return [
       String(cases[i]!.tasks.length), short(minMs), cpuMs === null ? '–' : short(cpuMs),
-      `${short(together)}×`, `${short(inBackbone)}×`, `${short(apart)}×`, percent(1 - together / apart),
+      `${short(together)}×`, `${short(below)}×`, `${short(apart)}×`, percent(1 - together / apart),
     ];
   })));
   return results;

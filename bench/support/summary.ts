@@ -1,10 +1,13 @@
 import { percent, short, type Report, type Result } from './report.ts';
 
+// of a step's kernels and parts, what the page leaves to the JSON
+const LEAST_SHARE = 0.005;
+
 /** A report as a page to read: what it was measured on, then a table for each bench. */
 export function summarise({ machine, peaks, results }: Report): string {
   const { adapter, driver, commit, date, cpu, cores, node, load } = machine;
   const { gflops, gbs, matmulGflops } = peaks as Record<string, number>;
-  const busy = load.map((each) => short(each)).join(', ');
+  const busy = [Math.min(...load), Math.max(...load)].map(short).join(' to ');
   const lines = [
     `# ${adapter}`, '',
     `${date}, commit ${commit}. ${driver}. ${cpu}, ${cores} cores, Node ${node}, load ${busy}.`, '',
@@ -15,7 +18,8 @@ export function summarise({ machine, peaks, results }: Report): string {
       + 'else from ms.', '',
   ];
   for (const [bench, some] of Map.groupBy(results, (result) => result.bench)) {
-    lines.push(`## ${bench}`, '', ...tableOf(some, cores, gflops), '');
+    const worth = some.filter(({ more }) => Number(more?.['share'] ?? 1) >= LEAST_SHARE);
+    lines.push(`## ${bench}`, '', ...tableOf(worth, cores, gflops), '');
   }
   return `${lines.join('\n').trimEnd()}\n`;
 }
