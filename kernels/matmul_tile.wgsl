@@ -13,7 +13,7 @@
 //           ItemA, WIDTH_A = what is read of a at once; A_ALONG_K = 1: along k, 0: along m; b likewise
 //           UNROLL = 0 on software devices, which else compile for long
 // numerics  f32
-// uses      lib/index lib/product lib/tile_product lib/tile_operands
+// uses      lib/index lib/product lib/tile_blocks lib/tile_product lib/tile_operands
 const BM = 128u;                // tune: 4 8 16 32 64 96 128 256
 const BN = 128u;                // tune: 4 8 16 32 64 96 128 256
 const BK = 8u;                  // tune: 8 16
@@ -36,7 +36,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
            @builtin(local_invocation_index) lane: u32) {
   let t = tile_of(flat_group(wg, grid));
   if (!t.inside) { return; }
-  multiply(t, lane);
+  let sum = multiply(t, lane);
   for (var i = 0u; i < until(TM * TN); i++) {
     let m = t.m0 + row_of(lane, i / 4u);
     let n = t.n0 + column_of(lane, i / 4u) + i % 4u;
@@ -49,7 +49,7 @@ fn forward_quads(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid
                  @builtin(local_invocation_index) lane: u32) {
   let t = tile_of(flat_group(wg, grid));
   if (!t.inside) { return; }
-  multiply(t, lane);
+  let sum = multiply(t, lane);
   for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
     let m = t.m0 + row_of(lane, i);
     let n = t.n0 + column_of(lane, i);
@@ -67,7 +67,7 @@ fn part(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
   let t = tile_of(flat_group(wg, grid));
   if (!t.inside) { return; }
-  multiply(t, lane);
+  let sum = multiply(t, lane);
   for (var i = 0u; i < until(TM * TN); i++) {
     let m = t.m0 + row_of(lane, i / 4u);
     let n = t.n0 + column_of(lane, i / 4u) + i % 4u;

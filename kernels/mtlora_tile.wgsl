@@ -11,7 +11,7 @@
 //           ItemP, WIDTH_P = 4 where all branches begin and end at multiples of 4 · SEVERAL = 0 where there
 //           is one stream: the base need not outlive its update · UNROLL as in matmul_tile
 // numerics  f32; a branch's sum is added onto the base
-// uses      lib/index lib/tile_product
+// uses      lib/index lib/tile_blocks lib/tile_product
 const BM = 64u;                 // tune: 64 96 128
 const BN = 128u;                // tune: 64 96 128
 const BK = 16u;                 // tune: 8 16
@@ -36,7 +36,6 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> y: array<vec4f>;
 
 var<workgroup> branch_ends: vec2u;
-var<private> base: array<vec4f, TM * COLUMN_QUADS>;
 
 fn x_quad(m: u32, k: u32) -> vec4f {
   if (m >= params.m || k >= params.k) { return vec4f(); }
@@ -92,7 +91,7 @@ fn load_branch(m0: u32, n0: u32, j0: u32, end: u32, lane: u32) {
   }
 }
 
-fn store(g: u32, m0: u32, n0: u32, lane: u32) {
+fn store(sum: Quads, g: u32, m0: u32, n0: u32, lane: u32) {
   for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
     let m = m0 + row_of(lane, i);
     let n = n0 + column_of(lane, i);
@@ -108,6 +107,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let m0 = tile / tiles_n * BM;
   let n0 = tile % tiles_n * BN;
   if (m0 >= params.m) { return; }
+  var sum = Quads();
   if (params.has_bias == 1u) {
     for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
       sum[i] = bias[min(n0 + column_of(lane, i), params.n - 4u) / 4u];
@@ -116,10 +116,10 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   for (var k0 = 0u; k0 < params.k; k0 += BK) {
     load_base(m0, n0, k0, lane);
     workgroupBarrier();
-    multiply_tiles(lane);
+    multiply_tiles(&sum, lane);
     workgroupBarrier();
   }
-  if (SEVERAL == 1u) { base = sum; }
+  var base = sum;
   for (var g = 0u; g < params.streams; g++) {
     // through workgroup memory: the compiler must see that all threads take the same turns
     if (lane == 0u) { branch_ends = vec2u(offsets[g], offsets[g + 1u]); }
@@ -128,10 +128,10 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
     for (var j0 = ends.x; j0 < ends.y; j0 += BK) {
       load_branch(m0, n0, j0, ends.y, lane);
       workgroupBarrier();
-      multiply_tiles(lane);
+      multiply_tiles(&sum, lane);
       workgroupBarrier();
     }
-    store(g, m0, n0, lane);
+    store(sum, g, m0, n0, lane);
     if (SEVERAL == 1u && g == 0u && params.include_shared == 1u) { base = sum; }
   }
 }

@@ -69,14 +69,16 @@ fn load_right(t: Tile, e: u32, k0: u32) {
   place_right(to, block);
 }
 
-// sums the tile over its run of k into `sum`
-fn multiply(t: Tile, lane: u32) {
+// the tile's sums over its run of k
+fn multiply(t: Tile, lane: u32) -> Quads {
+  var held = Held();
   for (var k0 = t.first; k0 < t.end; k0 += BK) {
     for (var e = lane; e < BLOCKS_LEFT + BLOCKS_RIGHT; e += WG) {
       if (e < BLOCKS_LEFT) { load_left(t, e, k0); } else { load_right(t, e - BLOCKS_LEFT, k0); }
     }
     workgroupBarrier();
-    multiply_tiles(lane);
+    multiply_tiles(&held, lane);
     workgroupBarrier();
   }
+  return collected(&held, lane);
 }

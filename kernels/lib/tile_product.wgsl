@@ -10,21 +10,19 @@ const RIGHT_STRIDE = BN / 4u + 1u;
 
 var<workgroup> left: array<vec4f, BK * LEFT_STRIDE>;       // [k][m / 4]
 var<workgroup> right: array<vec4f, BK * RIGHT_STRIDE>;     // [k][n / 4]
-var<private> sum: array<vec4f, TM * COLUMN_QUADS>;         // [row][quad of columns]
-
-// the end of a loop over registers: a constant wherever the driver's unrolling is wanted
-fn until(count: u32) -> u32 { return count + select(params.zero, 0u, UNROLL == 1u); }
+alias Quads = array<vec4f, TM * COLUMN_QUADS>;              // [row][quad of columns], a thread's
+alias Held = Quads;                                        // while they are summed
 
 // where a thread's q-th quad of rows and of columns begins in the tile
 fn quad_row(lane: u32, q: u32) -> u32 { return 4u * (lane / ACROSS + q * DOWN); }
 fn quad_column(lane: u32, q: u32) -> u32 { return 4u * (lane % ACROSS + q * ACROSS); }
 
-// where in the tile the i-th quad of `sum` is
+// where in the tile a thread's i-th quad is
 fn row_of(lane: u32, i: u32) -> u32 { return quad_row(lane, i / COLUMN_QUADS / 4u) + i / COLUMN_QUADS % 4u; }
 fn column_of(lane: u32, i: u32) -> u32 { return quad_column(lane, i % COLUMN_QUADS); }
 
-// sum += left · right
-fn multiply_tiles(lane: u32) {
+// held += left · right
+fn multiply_tiles(held: ptr<function, Held>, lane: u32) {
   for (var k = 0u; k < until(BK); k++) {
     var columns: array<vec4f, COLUMN_QUADS>;
     for (var c = 0u; c < until(COLUMN_QUADS); c++) {
@@ -34,10 +32,10 @@ fn multiply_tiles(lane: u32) {
       let rows = left[k * LEFT_STRIDE + quad_row(lane, r) / 4u];
       for (var c = 0u; c < until(COLUMN_QUADS); c++) {
         let at = 4u * r * COLUMN_QUADS + c;
-        sum[at] += rows.x * columns[c];
-        sum[at + COLUMN_QUADS] += rows.y * columns[c];
-        sum[at + 2u * COLUMN_QUADS] += rows.z * columns[c];
-        sum[at + 3u * COLUMN_QUADS] += rows.w * columns[c];
+        (*held)[at] += rows.x * columns[c];
+        (*held)[at + COLUMN_QUADS] += rows.y * columns[c];
+        (*held)[at + 2u * COLUMN_QUADS] += rows.z * columns[c];
+        (*held)[at + 3u * COLUMN_QUADS] += rows.w * columns[c];
       }
     }
   }
@@ -51,11 +49,4 @@ fn place_right(to: vec2u, block: mat4x4f) {
   for (var i = 0u; i < until(4u); i++) { right[(to.y + i) * RIGHT_STRIDE + to.x / 4u] = block[i]; }
 }
 
-const BLOCKS_LEFT = BM * BK / 16u;
-const BLOCKS_RIGHT = BN * BK / 16u;
-
-// where block `e` of a tile `side` wide begins, (m or n, k): neighbours follow the contiguous axis
-fn block_at(e: u32, side: u32, along_k: bool) -> vec2u {
-  if (along_k) { return 4u * vec2u(e / (BK / 4u), e % (BK / 4u)); }
-  return 4u * vec2u(e % (side / 4u), e / (side / 4u));
-}
+fn collected(held: ptr<function, Held>, lane: u32) -> Quads { return *held; }
