@@ -1,6 +1,7 @@
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import type { Gemm, Matrix } from './matmul.ts';
+import { matrixTile } from './matmul_matrix.ts';
 
 // a device with fewer workgroups than this is not busy: long sums are cut into runs
 const BUSY = 1024;
@@ -18,21 +19,26 @@ type Tile = Readonly<Record<'BM' | 'BN' | 'BK' | 'TM' | 'TN' | 'WG', number>>;
 /** A matmul by workgroup tiles; few outputs with long sums in two passes, partial sums and their total. */
 export function tileMatmul(job: Gemm, buffers: Readonly<Record<string, Tensor>>, params: Params): void {
   const { m, n, k, batch = 1 } = job;
-  const tile = tileFor(m, n);
+  const { gpu } = tracing('matmul');
+  const matrix = matrixTile(gpu, m, n);
+  const tile: Tuning & Pick<Tile, 'BM' | 'BN' | 'BK'> = matrix?.tile ?? tileFor(m, n);
   const tiles = batch * Math.ceil(m / tile.BM) * Math.ceil(n / tile.BN);
   const flops = 2 * batch * m * n * k;
-  const UNROLL = Number(tracing('matmul').gpu.deviceClass === 'gpu');
+  const UNROLL = Number(gpu.deviceClass === 'gpu');
   const tuning = { ...tile, ...readingOf(job), UNROLL };
+  const file = matrix ? 'matmul_matrix' : 'matmul_tile';
+  const generated = matrix ? { generated: matrix.generated } : {};
   const most = Math.floor(Math.min(
     MAX_SPLITS, BUSY / tiles, k / SHORTEST_RUN, k * (m + n) / (2 * m * n * WORTH),
   ));
   const { a, b, y, bias, mask } = buffers as Record<'a' | 'b' | 'y' | 'bias' | 'mask', Tensor>;
   if (most <= 1) {
-    const launch = { workgroups: tiles, flops, tuning, params: { ...params, run: k, splits: 1 } };
+    const whole = { ...params, run: k, splits: 1 };
+    const launch = { workgroups: tiles, flops, tuning, params: whole, ...generated };
     if (quads({ ...job.y, col: 1 }, n, job.y.row)) {
-      dispatch('matmul_tile/forward_quads', { a, b, y_quads: y, bias, mask }, launch);
+      dispatch(`${file}/forward_quads`, { a, b, y_quads: y, bias, mask }, launch);
     } else {
-      dispatch('matmul_tile/forward', { a, b, y, bias, mask }, launch);
+      dispatch(`${file}/forward`, { a, b, y, bias, mask }, launch);
     }
     return;
   }
@@ -40,7 +46,8 @@ export function tileMatmul(job: Gemm, buffers: Readonly<Record<string, Tensor>>,
   const shape = { ...params, run, splits: Math.ceil(k / run) };
   const parts = empty([shape.splits, batch, m, n], 'matmul parts');
   const workgroups = tiles * shape.splits;
-  dispatch('matmul_tile/part', { a, b, mask, parts }, { workgroups, flops, tuning, params: shape });
+  const launch = { workgroups, flops, tuning, params: shape, ...generated };
+  dispatch(`${file}/part`, { a, b, mask, parts }, launch);
   dispatch('matmul_finish/finish', { y, bias, mask, parts }, {
     workgroups: Math.ceil(batch * m * n / FINISHED), params: shape, flops: batch * m * n * shape.splits,
   });
