@@ -4,14 +4,19 @@ import { z } from 'zod';
 
 export type Leaf<T> = z.ZodType<T, unknown>;
 
-/** A field that must be what `read` accepts; `expected` completes the sentence "must be …". */
-export function leaf<T>(expected: string, read: (value: unknown) => T | undefined): Leaf<T> {
+/**
+ * A field that must be what `read` accepts; `expected` completes the sentence "must be …". Both it
+ * and the `choices` are kept as the field's `meta()`.
+ */
+export function leaf<T>(
+  expected: string, read: (value: unknown) => T | undefined, choices: readonly string[] = [],
+): Leaf<T> {
   return z.unknown().transform((value, context) => {
     const result = read(value);
     if (result !== undefined) return result;
     context.addIssue({ code: 'custom', message: `must be ${expected}` });
     return z.NEVER;
-  });
+  }).meta({ expected, choices });
 }
 
 /** Drops quotes, which survive in lists written as Python literals. */
@@ -88,7 +93,7 @@ export function text(): Leaf<string> {
 export function oneOf<const T extends string>(...choices: T[]): Leaf<T> {
   const list = choices.map((choice) => `"${choice}"`).join(', ');
   return leaf(choices.length > 1 ? `one of ${list}` : list, (value) =>
-    choices.find((choice) => typeof value === 'string' && choice === unquoted(value)));
+    choices.find((choice) => typeof value === 'string' && choice === unquoted(value)), choices);
 }
 
 function readNumbers(value: unknown, range: Range): number[] | undefined {
@@ -122,7 +127,7 @@ export function texts<T extends string = string>(choices?: readonly T[]): Leaf<T
     const list = readList(value) ?? (typeof value === 'string' ? value.split(',') : undefined);
     const items = list?.map((item) => unquoted(String(item).trim())).filter((item) => item !== '');
     return items?.every(allowed) ? items : undefined;
-  });
+  }, choices);
 }
 
 export function optional<T>(inner: Leaf<T>, expected: string): Leaf<T | null> {
@@ -135,5 +140,5 @@ export function optional<T>(inner: Leaf<T>, expected: string): Leaf<T | null> {
 
 /** A field of the release that has no effect here: any value will do, none is kept. */
 export function unused(): z.ZodOptional<z.ZodType<undefined, unknown>> {
-  return z.unknown().transform(() => undefined).optional();
+  return z.unknown().transform(() => undefined).optional().meta({ unused: true });
 }

@@ -1,20 +1,8 @@
 // What the schema found wrong, said so that nobody has to open the schema.
-import { z } from 'zod';
+import type { z } from 'zod';
 import { CONFIG_SCHEMA } from './config_schema.ts';
 import type { Layer } from './config_source.ts';
-
-function unwrap(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
-  let inner = schema;
-  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
-    inner = inner.unwrap();
-  }
-  return inner;
-}
-
-function fieldsOf(schema: z.core.$ZodType | undefined): Record<string, z.core.$ZodType> {
-  const inner = unwrap(schema);
-  return inner instanceof z.ZodObject ? inner.shape : {};
-}
+import { fieldsOf } from './config_walk.ts';
 
 /** The groups `A.B` that have a field of this name. */
 function groupsWith(name: string, schema: z.core.$ZodType, group: string[] = []): string[] {
