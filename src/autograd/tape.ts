@@ -43,6 +43,9 @@ export function recordMany(
         const [want, got] = [x.shape.join(', '), dx.shape.join(', ')];
         throw new Error(`${op}: the gradient of input ${i} must be [${want}], got [${got}]`);
       }
+      if (dx.dtype !== x.dtype) {
+        throw new Error(`${op}: the gradient of input ${i} must be ${x.dtype}, got ${dx.dtype}`);
+      }
       return [[x, dx] as const];
     });
   });
@@ -87,10 +90,15 @@ export function recomputable(y: Tensor, again: () => Tensor): Tensor {
   return y;
 }
 
+const recalled = new WeakMap<Tensor, Tensor>();
+
 /** What backward reads of an op's input: the tensor itself, or one made again where it is recomputable. */
 export function recall(x: Tensor): Tensor {
   const again = recipes.get(x);
-  return again ? withoutGrad(again) : x;
+  if (!again) return x;
+  const made = recalled.get(x) ?? withoutGrad(again);
+  recalled.set(x, made);
+  return made;
 }
 
 /** As `recomputable`, for another view of `x`: only where `x` is. */
@@ -153,10 +161,10 @@ function playBack(program: Program, seeds: Seeds): Map<Tensor, Tensor> {
 function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): void {
   const known = gradients.get(x);
   if (!known) {
-    gradients.set(x, makeTensor(x.shape, dx.storage));
+    gradients.set(x, makeTensor(x.shape, dx.storage, false, dx.dtype));
     return;
   }
-  const sum = empty(x.shape, 'gradient sum');
+  const sum = empty(x.shape, 'gradient sum', x.dtype);
   const count = size(x.shape);
   const launch = { threads: Math.ceil(count / 4), params: { count, value: 0 }, flops: count };
   dispatch('elementwise/add', { a: known, b: dx, y: sum }, launch);

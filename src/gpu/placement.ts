@@ -53,7 +53,7 @@ export function allocate(gpu: Gpu, label: string, plan: Plan, uniformBytes: numb
     const places = new Map<Storage, Range>();
     plan.slots.forEach(({ bytes, tenants }, i) => {
       const buffer = alloc(`slot ${i}`, bytes);
-      for (const storage of tenants) places.set(storage, { buffer, offset: 0 });
+      for (const { storage, at } of tenants) places.set(storage, { buffer, offset: at });
     });
     return { live, uniforms, buffers, places };
   } catch (error) {

@@ -1,9 +1,7 @@
 import { GpuError } from './errors.ts';
 import type { Program } from './program.ts';
+import { assignSlots, type Life, type Slot } from './slots.ts';
 import type { Storage } from './storage.ts';
-
-/** A buffer that serves one transient after another. */
-type Slot = { readonly bytes: number; readonly tenants: readonly Storage[] };
 
 /** Where a program's transients go, and what that costs. */
 export type Plan = {
@@ -22,16 +20,12 @@ export type Plan = {
   readonly trafficBytes: number;
 };
 
-/**
- * Assigns transients to slots by liveness: a slot whose tenant is used no more serves the next one.
- *
- * A launch's inputs and outputs live at once while it runs, so that no buffer is bound twice in one launch.
- */
+/** Assigns transients to slots by liveness: the bytes of what is used no more serve the next one. */
 export function planProgram(program: Program): Plan {
   const { dispatches } = program;
   const life = lifetimes(program);
   const transients = [...life.keys()];
-  const slots = assign(life);
+  const slots = assignSlots(life, dispatches, program.gpu.limits.minStorageBufferOffsetAlignment);
   const peak = peakOf(life, dispatches.length);
   return {
     slots,
@@ -60,8 +54,6 @@ export function describePlan(label: string, plan: Plan, { largest = 0 } = {}): s
   ];
 }
 
-type Life = { readonly first: number; last: number };
-
 const lives = ({ first, last }: Life, at: number): boolean => first <= at && at <= last;
 
 function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
@@ -85,20 +77,6 @@ function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
     else if (!storage.place) throw new GpuError(`${storage.label}: is kept, but nothing writes it`);
   }
   return life;
-}
-
-// The largest first, which opens a slot of its size; each later one fits in every slot, and takes the
-// smallest whose tenants it never meets.
-function assign(life: ReadonlyMap<Storage, Life>): Slot[] {
-  const slots: { bytes: number; tenants: Storage[]; lives: Life[] }[] = [];
-  for (const [storage, own] of [...life].sort(([a], [b]) => b.bytes - a.bytes)) {
-    const apart = (other: Life): boolean => other.last < own.first || own.last < other.first;
-    let slot = slots.findLast(({ lives }) => lives.every(apart));
-    if (!slot) slots.push(slot = { bytes: storage.bytes, tenants: [], lives: [] });
-    slot.tenants.push(storage);
-    slot.lives.push(own);
-  }
-  return slots;
 }
 
 // the dispatch at which the bytes of what lives are most

@@ -1,6 +1,6 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
-import { recomputable, recomputableAs, record } from '../autograd/tape.ts';
+import { recall, recomputable, recomputableAs, record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 
 type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
@@ -35,8 +35,10 @@ export function scale(x: Tensor, factor: number): Tensor {
 
 /** The exact GELU, x · Φ(x), of any shape. */
 export function gelu(x: Tensor): Tensor {
-  const again = (): Tensor => each('gelu', { a: x });
-  return recomputable(record('gelu', [x], again(), (dy) => [each('gelu_backward', { a: x, b: dy })]), again);
+  const y = record('gelu', [x], each('gelu', { a: x }), (dy) => [
+    each('gelu_backward', { a: recall(x), b: dy }),
+  ]);
+  return recomputable(y, () => each('gelu', { a: recall(x) }));
 }
 
 /** max(x, 0), of any shape; its derivative at 0 is 0. */

@@ -1,6 +1,6 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { constantTable, empty, type Tensor } from '../autograd/tensor.ts';
-import { recall, record } from '../autograd/tape.ts';
+import { recall, recomputable, record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import type { KeepBits } from './dropout.ts';
 import { kernelForm } from './kernel_form.ts';
@@ -32,6 +32,9 @@ export type MtloraOptions = {
   readonly tasksIncludeShared?: boolean;
 };
 
+// operations for an output of a stream up to which many streams of them are rather made again than kept
+const CHEAP = 128;
+
 const PANEL_PARAMS = { batch: 1, y_at: 0, y_batch: 0, bias_batch: 0, scale: 1, accumulate: 0 } as const;
 
 /**
@@ -54,7 +57,7 @@ export function mtloraLinear(
   const y = empty([streams, ...x.shape.slice(1, -1), n], 'mtlora linear');
   forward(job, x, weights, p, y);
 
-  return record('mtloraLinear', [x, w, a, bt, ...(bias ? [bias] : [])], y, (dy) => {
+  const output = record('mtloraLinear', [x, w, a, bt, ...(bias ? [bias] : [])], y, (dy) => {
     const total = streams > 1 ? sumStreams(job, dy) : dy;
     const low = rank > 0 && (x.requiresGrad || a.requiresGrad);
     const dp = low ? projectBack(job, dy, total, bt) : null;
@@ -70,6 +73,12 @@ export function mtloraLinear(
       bt.requiresGrad && rank > 0 ? upGradient(job, dy, total, p) : null,
       ...(bias ? [bias.requiresGrad ? biasGradient(total, bias, m, n) : null] : []),
     ];
+  });
+  if (2 * (k + rank) > CHEAP * streams) return output;
+  return recomputable(output, () => {
+    const again = empty(y.shape, 'mtlora linear again');
+    forward(job, recall(x), weights, p, again);
+    return again;
   });
 }
 

@@ -23,7 +23,7 @@ function planOf(body: () => void): { plan: Plan; program: Program } {
 }
 
 const slotOf = (plan: Plan, { storage }: Bound): number =>
-  plan.slots.findIndex(({ tenants }) => tenants.includes(storage));
+  plan.slots.findIndex(({ tenants }) => tenants.some((tenant) => tenant.storage === storage));
 
 test('planProgram() gives a chain of equal tensors two buffers in turn', () => {
   const { plan } = planOf(() => {
@@ -79,7 +79,23 @@ const PROGRAMS = fc.array(fc.record({
   size: fc.integer({ min: 1, max: 300 }), a: fc.nat(20), b: fc.nat(20), kept: fc.boolean(),
 }), { minLength: 1, maxLength: 60 });
 
-test('planProgram() never puts two tensors that live at once into one buffer', () => {
+test('planProgram() puts small tensors side by side where a large one was', () => {
+  const made: Tensor[] = [];
+  const { plan } = planOf(() => {
+    keep(launchFill(1));
+    launchFill(1024);                                        // nobody reads it: free from here on
+    made.push(launchFill(65), launchFill(64), launchFill(61));
+    keep(...made);
+  });
+  const next = Math.ceil(260 / gpu().limits.minStorageBufferOffsetAlignment)
+    * gpu().limits.minStorageBufferOffsetAlignment;
+  expect(plan.slots.map(({ bytes, tenants }) => [bytes, tenants.map(({ at }) => at)])).toEqual([
+    [4096, [0, 0, next, next + 256]], [16, [0]],
+  ]);
+  expect(made.map((tensor) => slotOf(plan, tensor))).toEqual([0, 0, 0]);
+});
+
+test('planProgram() never lays over each other what lives at once, nor inputs beside an output', () => {
   fc.assert(fc.property(PROGRAMS, (launches) => {
     const { plan, program } = planOf(() => {
       const made = [launchFill(7), launchFill(11)];
@@ -90,14 +106,22 @@ test('planProgram() never puts two tensors that live at once into one buffer', (
       }
     });
     for (const { bytes, tenants } of plan.slots) {
-      expect(bytes).toBe(Math.max(...tenants.map((storage) => storage.bytes)));
-      const spans = tenants.map((storage) => spanOf(program, storage)).sort(([a], [b]) => a - b);
-      spans.slice(1).forEach(([first], i) => expect(first).toBeGreaterThan(spans[i]![1]));
+      expect(bytes).toBe(Math.max(...tenants.map(({ storage }) => storage.bytes)));
+      tenants.forEach((a, i) => {
+        expect(a.at % gpu().limits.minStorageBufferOffsetAlignment).toBe(0);
+        expect(a.at + a.storage.bytes).toBeLessThanOrEqual(bytes);
+        for (const b of tenants.slice(i + 1)) {
+          const [[firstA, lastA], [firstB, lastB]] = [spanOf(program, a.storage), spanOf(program, b.storage)];
+          if (lastA < firstB || lastB < firstA) continue;
+          expect(a.at + a.storage.bytes <= b.at || b.at + b.storage.bytes <= a.at).toBe(true);
+        }
+      });
     }
     for (const { uses } of program.dispatches) {
-      const storages = [...new Set(uses.map(({ storage }) => storage))];
-      const slots = storages.map((storage) => slotOf(plan, { storage }));
-      expect(new Set(slots).size).toBe(storages.length);
+      const [written] = uses.filter(({ access }) => access === 'read_write');
+      for (const read of uses.filter(({ access }) => access === 'read')) {
+        expect(slotOf(plan, read)).not.toBe(slotOf(plan, written!));
+      }
     }
     const atPeak = plan.atPeak.reduce((sum, { storage }) => sum + storage.bytes, 0);
     expect(plan.peakBytes).toBeGreaterThanOrEqual(atPeak);
@@ -124,7 +148,7 @@ test('describePlan() tells tensors, bytes and work, and what fills the memory wh
   expect(describePlan('step', plan)).toHaveLength(2);
 });
 
-test('planProgram() fits a Swin-T training step of four tasks into a third of its tensors', () => {
+test('planProgram() fits a Swin-T training step of four tasks into a quarter of its tensors', () => {
   const config = CONFIG_SCHEMA.parse({
     DATA: { IMG_SIZE: 224, BATCH_SIZE: 1, DBNAME: 'PASCALContext' },
     TASKS: ['semseg', 'normals', 'sal', 'human_parts'],
@@ -144,8 +168,8 @@ test('planProgram() fits a Swin-T training step of four tasks into a third of it
   const plan = planProgram(program);
   const live = plan.atPeak.reduce((sum, { storage }) => sum + storage.bytes, 0);
   expect(plan.dispatches).toBeGreaterThan(500);
-  expect(plan.peakBytes / plan.totalBytes).toBeLessThan(0.33);
-  expect(plan.peakBytes / live).toBeLessThan(1.2);           // what the slots waste
+  expect(plan.peakBytes / plan.totalBytes).toBeLessThan(0.25);
+  expect(plan.peakBytes / live).toBeLessThan(1.15);          // what the slots waste
   store.destroy();
   for (const tensor of [image, skipped, ...labels.values()]) release(gpu(), tensor);
 });
