@@ -12,7 +12,7 @@ const RUN = 256u;               // tune: 64 256 1024
 
 struct Params { count: u32, at: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> first: array<atomic<u32>>;
 
 @compute @workgroup_size(WG)
@@ -20,7 +20,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
            @builtin(local_invocation_index) lane: u32) {
   let start = (flat_group(wg, grid) * WG + lane) * RUN;
   for (var i = start; i < min(start + RUN, params.count); i++) {
-    if ((x[i] & 0x7f800000u) == 0x7f800000u) {
+    if ((bitcast<u32>(x[i]) & 0x7f800000u) == 0x7f800000u) {
       atomicMin(&first[params.at], i);
       return;
     }

@@ -1,7 +1,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { compile, type Live } from '../gpu/executable.ts';
 import { keep } from '../gpu/program.ts';
-import type { Tensor } from './tensor.ts';
+import { decoded, type Tensor } from './tensor.ts';
 
 /** Traces `body`, runs it once and reads the tensors that it returns: for tests, tools and one-off work. */
 export async function evaluate(
@@ -14,7 +14,7 @@ export async function evaluate(
   });
   try {
     executable.run(live);
-    return (await executable.read(result)).map((bytes) => new Float32Array(bytes));
+    return (await executable.read(result)).map((bytes, i) => decoded(bytes, result[i]!));
   } finally {
     executable.destroy();
   }

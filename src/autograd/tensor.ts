@@ -1,11 +1,14 @@
 import type { Gpu } from '../gpu/device.ts';
 import { transient } from '../gpu/program.ts';
-import { createStorage, expectBindable, type Storage } from '../gpu/storage.ts';
+import {
+  createStorage, ELEMENT_BYTES, expectBindable, type ElementType, type Storage,
+} from '../gpu/storage.ts';
 import type { Range } from '../gpu/memory.ts';
 import { upload } from '../gpu/transfer.ts';
 import { size, type Shape } from './shape.ts';
 
-export type Dtype = 'f32' | 'u32';
+/** f16 is how a tensor is stored: ops load it as f32, compute in that, and round what they store. */
+export type Dtype = ElementType;
 
 /** A shape over bytes of the device, row-major. Ops make new ones; none changes. */
 export type Tensor = {
@@ -20,12 +23,13 @@ export type Tensor = {
 export function makeTensor(
   shape: Shape, storage: Storage, requiresGrad = false, dtype: Dtype = 'f32',
 ): Tensor {
-  return { shape, dtype, storage, requiresGrad, bytes: 4 * size(shape) };
+  return { shape, dtype, storage, requiresGrad, bytes: bytesOf(shape, dtype) };
 }
 
 /** A tensor of the program being traced, without content. */
 export function empty(shape: Shape, label = 'tensor', dtype: Dtype = 'f32'): Tensor {
-  return makeTensor(shape, transient(`${label} [${shape.join(', ')}]`, 4 * size(shape)), false, dtype);
+  const storage = transient(`${label} [${shape.join(', ')}]`, bytesOf(shape, dtype));
+  return makeTensor(shape, storage, false, dtype);
 }
 
 /** The same bytes under another shape of as many elements, outside of the tape; `reshape` is on it. */
@@ -41,7 +45,7 @@ export function viewAs(x: Tensor, shape: Shape, requiresGrad = x.requiresGrad): 
 export function lasting(
   gpu: Gpu, label: string, shape: Shape, data?: ArrayLike<number>, dtype: Dtype = 'f32',
 ): Tensor {
-  const bytes = 4 * size(shape);
+  const bytes = bytesOf(shape, dtype);
   expectBindable(`${label} [${shape.join(', ')}]`, bytes, gpu.limits);
   const buffer = gpu.memory.alloc(label, bytes);
   const tensor = makeTensor(shape, createStorage(label, bytes, { buffer, offset: 0 }), false, dtype);
@@ -50,8 +54,10 @@ export function lasting(
 }
 
 /** A tensor over a given range of the device, which someone else owns. */
-export function placed(label: string, shape: Shape, place: Range, requiresGrad: boolean): Tensor {
-  return makeTensor(shape, createStorage(label, 4 * size(shape), place), requiresGrad);
+export function placed(
+  label: string, shape: Shape, place: Range, requiresGrad: boolean, dtype: Dtype = 'f32',
+): Tensor {
+  return makeTensor(shape, createStorage(label, bytesOf(shape, dtype), place), requiresGrad, dtype);
 }
 
 /** Copies host values into a lasting tensor. */
@@ -62,11 +68,24 @@ export function write(gpu: Gpu, tensor: Tensor, data: ArrayLike<number>): void {
     throw new Error(`write: "${label}" must get ${size(tensor.shape)} values for `
       + `[${tensor.shape.join(', ')}], got ${data.length}`);
   }
-  const typed = tensor.dtype === 'u32'
-    ? (data instanceof Uint32Array ? data : Uint32Array.from(data))
-    : (data instanceof Float32Array ? data : Float32Array.from(data));
-  upload(gpu, place, typed);
+  upload(gpu, place, encoded(data, tensor.dtype));
 }
+
+/** Values as they lie on the device, in whole words. */
+export function encoded(data: ArrayLike<number>, dtype: Dtype): ArrayBufferView {
+  if (dtype === 'u32') return data instanceof Uint32Array ? data : Uint32Array.from(data);
+  if (dtype === 'f32') return data instanceof Float32Array ? data : Float32Array.from(data);
+  const halves = new Float16Array(2 * Math.ceil(data.length / 2));
+  halves.set(data);
+  return halves;
+}
+
+/** What was read of a tensor, as numbers: u32 as the f32 of the same bits. */
+export function decoded(bytes: ArrayBuffer, { dtype }: Pick<Tensor, 'dtype'>): Float32Array {
+  return dtype === 'f16' ? Float32Array.from(new Float16Array(bytes)) : new Float32Array(bytes);
+}
+
+const bytesOf = (shape: Shape, dtype: Dtype): number => ELEMENT_BYTES[dtype] * size(shape);
 
 /** Frees a lasting tensor's memory. */
 export function release(gpu: Gpu, tensor: Tensor): void {

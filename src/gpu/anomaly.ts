@@ -1,7 +1,8 @@
 import type { Gpu } from './device.ts';
 import { compile, encode, type Executable, type Live } from './executable.ts';
-import { dispatch, type Dispatch } from './program.ts';
-import { createStorage, type Storage } from './storage.ts';
+import { dispatch } from './program.ts';
+import { createStorage, ELEMENT_BYTES, type Storage } from './storage.ts';
+import { floatsOf } from './storage_type.ts';
 import { download, upload } from './transfer.ts';
 
 /** The first tensor in which a NaN or an infinity was found. */
@@ -15,7 +16,9 @@ export type Anomaly = {
 };
 
 /** A tensor to look at once `after` dispatches have run. */
-type Check = Omit<Anomaly, 'index'> & { readonly after: number; readonly storage: Storage };
+type Check = Omit<Anomaly, 'index'> & {
+  readonly after: number; readonly storage: Storage; readonly dtype: 'f32' | 'f16';
+};
 
 const NONE = 0xffffffff;
 const VALUES_A_THREAD = 256;
@@ -32,10 +35,10 @@ export async function findNonFinite(
   const first = createStorage('first non-finite values', 4 * checks.length, { buffer, offset: 0 });
   upload(gpu, first.place!, new Uint32Array(checks.length).fill(NONE));
   const { executable: checker } = await compile(gpu, 'non-finite values', () => {
-    checks.forEach(({ storage }, at) => {
+    checks.forEach(({ storage, dtype }, at) => {
       const place = executable.placeOf({ storage });
-      const x = { storage: createStorage(storage.label, storage.length, place) };
-      const count = storage.length / 4;
+      const x = { storage: createStorage(storage.label, storage.length, place), dtype };
+      const count = storage.length / ELEMENT_BYTES[dtype];
       const threads = Math.ceil(count / VALUES_A_THREAD);
       dispatch('non_finite/forward', { x, first: { storage: first } }, { threads, params: { count, at } });
     });
@@ -60,13 +63,15 @@ function checksOf({ commands }: Executable): Check[] {
   const made: Check[] = [];
   const written: Storage[] = [];
   commands.forEach(({ dispatch: launch }, i) => {
-    for (const { storage, access, name, type } of launch.uses) {
+    for (const use of launch.uses) {
+      const { storage, access, name } = use;
       if (access === 'read_write') written.push(storage);
-      if (!holdsFloats(launch, type)) continue;
+      const dtype = floatsOf(launch.source, use);
+      if (!dtype) continue;
       if (access === 'read_write') {
-        made.push({ after: i + 1, storage, label: launch.label, tensor: name });
+        made.push({ after: i + 1, storage, dtype, label: launch.label, tensor: name });
       } else if (storage.place && !given.has(storage) && !written.some((other) => overlap(storage, other))) {
-        given.set(storage, { after: 0, storage, label: null, tensor: storage.label });
+        given.set(storage, { after: 0, storage, dtype, label: null, tensor: storage.label });
       }
     }
   });
@@ -77,12 +82,6 @@ function checksOf({ commands }: Executable): Check[] {
 function overlap(a: Storage, b: Storage): boolean {
   if (!a.place || a.place.buffer !== b.place?.buffer) return false;
   return a.place.offset < b.place.offset + b.bytes && b.place.offset < a.place.offset + a.bytes;
-}
-
-function holdsFloats({ source }: Dispatch, type: string): boolean {
-  const element = /^array<(\w+)/.exec(type)?.[1] ?? type;
-  const alias = new RegExp(`alias\\s+${element}\\s*=\\s*([^;]+);`).exec(source.code)?.[1] ?? element;
-  return !/u32|i32|atomic|vec\du|vec\di/.test(alias);
 }
 
 // transients start from zero, so that what a launch leaves as it found it is not another tensor's rest

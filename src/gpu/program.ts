@@ -1,6 +1,7 @@
 import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
 import { createStorage, expectBindable, type Bound, type Storage } from './storage.ts';
+import { floatsOf, storedAsHalves } from './storage_type.ts';
 import { loadKernel, parseKernel, type Binding, type KernelSource, type Tuning } from './wgsl.ts';
 
 /** How many workgroups: given as such, or as threads, one each. Long grids are folded into two dimensions. */
@@ -24,7 +25,7 @@ export type Dispatch = {
   readonly label: string;
   /** `<file>/<entry>` */
   readonly path: string;
-  /** The file, or what a generator made of it, and the tuning that is not the default. */
+  /** The file, or what a generator made of it, the tuning that is not the default, what is stored as f16. */
   readonly variant: string;
   readonly source: KernelSource;
   readonly entry: string;
@@ -105,9 +106,7 @@ export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>,
   const { scopes, dispatches } = tracing(path);
   const label = [...scopes, path].join(' ');
   const [file, entry] = path.split('/') as [string, string];
-  const words = Object.entries(launch.tuning ?? {}).map(([name, value]) => `${name}=${value}`);
-  const variant = [launch.generated?.key ?? file, ...words].join(' ');
-  const source = sourceOf(variant, file, launch);
+  const { variant, source } = variantOf(file, buffers, launch);
   const threads = source.entries.get(entry)?.workgroupThreads;
   if (threads === undefined) throw new GpuError(`${label}: ${source.file} has no entry point "${entry}"`);
   const uses = Object.entries(buffers).map(([name, { storage }]) => {
@@ -135,14 +134,28 @@ function fold(label: string, workgroups: number, threads: number): [number, numb
   return [Math.ceil(workgroups / rows), rows];
 }
 
-function sourceOf(variant: string, file: string, { tuning, generated }: Launch): KernelSource {
-  const known = sources.get(variant);
-  if (known) return known;
-  const source = generated
+type Variant = Pick<Dispatch, 'variant' | 'source'>;
+
+function variantOf(
+  file: string, buffers: Readonly<Record<string, Bound>>, { tuning, generated }: Launch,
+): Variant {
+  const words = Object.entries(tuning ?? {}).map(([name, value]) => `${name}=${value}`);
+  const declared = known([generated?.key ?? file, ...words].join(' '), () => generated
     ? parseKernel(`kernels/${generated.key}`, generated.code(), tuning)
-    : loadKernel(file, tuning);
-  sources.set(variant, source);
-  return source;
+    : loadKernel(file, tuning));
+  const { source, variant } = declared;
+  const halves = Object.keys(buffers).filter((name) => {
+    const binding = source.bindings.get(name);
+    return buffers[name]!.dtype === 'f16' && binding && floatsOf(source, binding) === 'f32';
+  });
+  if (halves.length === 0) return declared;
+  return known(`${variant} f16(${halves.join(' ')})`, () => storedAsHalves(source, halves));
+}
+
+function known(variant: string, make: () => KernelSource): Variant {
+  let source = sources.get(variant);
+  if (!source) sources.set(variant, source = make());
+  return { variant, source };
 }
 
 function packParams(

@@ -14,8 +14,13 @@ export type Storage = {
   place: Range | null;
 };
 
-/** Whatever a kernel can be given: a tensor fits because it has a `storage`. */
-export type Bound = { readonly storage: Storage };
+/** How elements lie in memory. */
+export type ElementType = 'f32' | 'f16' | 'u32';
+
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = { f32: 4, f16: 2, u32: 4 };
+
+/** Whatever a kernel can be given: a tensor fits. Without a type elements are as the kernel declares them. */
+export type Bound = { readonly storage: Storage; readonly dtype?: ElementType };
 
 export function createStorage(label: string, length: number, place: Range | null): Storage {
   return { label, length, bytes: Math.max(16, Math.ceil(length / 16) * 16), place };
