@@ -48,7 +48,7 @@ export type ConfigFlags = {
 };
 
 /** Flag, how it is typed, the field that it sets. */
-const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
+export const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['batchSize', '--batch-size', 'DATA.BATCH_SIZE'],
   ['epochs', '--epochs', 'TRAIN.EPOCHS'],
   ['ckptFreq', '--ckpt-freq', 'SAVE_FREQ'],

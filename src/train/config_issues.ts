@@ -3,30 +3,12 @@ import type { z } from 'zod';
 import { CONFIG_SCHEMA } from './config_schema.ts';
 import type { Layer } from './config_source.ts';
 import { fieldsOf } from './config_walk.ts';
+import { nearest } from './nearest.ts';
 
 /** The groups `A.B` that have a field of this name. */
 function groupsWith(name: string, schema: z.core.$ZodType, group: string[] = []): string[] {
   return Object.entries(fieldsOf(schema)).flatMap(([key, inner]) =>
     [...(key === name ? [group.join('.')] : []), ...groupsWith(name, inner, [...group, key])]);
-}
-
-/** Edits (insert, delete, replace) from one word to another. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const distances = known.map((candidate) => editDistance(word.toUpperCase(), candidate.toUpperCase()));
-  const best = Math.min(...distances);
-  return best <= Math.max(1, word.length / 3) ? known[distances.indexOf(best)] : undefined;
 }
 
 function hint(key: string, path: readonly PropertyKey[], root: z.core.$ZodType): string {

@@ -54,7 +54,7 @@ export const TRAIN = z.strictObject({
     .describe('ours: the score whose best model is kept; empty for Δm, or the loss where Δm is undefined'),
   EMA_DECAY: rate().default(0)
     
-      .describe('ours: how much a moving average of the trainable weights keeps of itself an update; 0 for none'),
+      .describe('ours: how much a moving average of the trainable weights keeps an update; 0 for none'),
   KEEP_CHECKPOINTS: optional(whole(1), 'None or a whole number of at least 1').default(null)
     .describe('ours: how many of the latest checkpoints are kept; None keeps all, as the release does'),
   LAYER_DECAY: unused(),
