@@ -6,7 +6,8 @@ import { ParameterStore } from '../../src/mtlora/store.ts';
 import type { ModelSpec, Task } from '../../src/mtlora/spec.ts';
 import { loadConfig, modelSpec, type Config } from '../../src/train/config.ts';
 import { labelShape } from '../../src/train/loss.ts';
-import { compileTrainStep, type HostBatch, type TrainStep } from '../../src/train/step.ts';
+import type { HostBatch } from '../../src/train/inputs.ts';
+import { compileTrainStep, type TrainStep } from '../../src/train/step.ts';
 import { ROOT } from './machine.ts';
 
 const RELEASED = join(ROOT, 'configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml');

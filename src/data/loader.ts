@@ -34,13 +34,16 @@ export type LoaderOptions = {
   readonly warpFill?: WarpFill;
 };
 
-/** `image` [B, 3, S, S], labels [B, C, S, S] with 255 = ignore: views, good until the next `next()`. */
+/**
+ * `image` [B, 3, S, S] of grey levels; labels [B, C, S, S], bytes for classes and masks, f32 for normals and
+ * depth, with 255 = ignore: views, good until the next `next()`.
+ */
 export type Batch = Position & {
   readonly ids: readonly string[];
   /** The images' own [height, width]. */
   readonly sizes: readonly ImageSize[];
-  readonly image: Float32Array;
-  readonly labels: Readonly<Record<string, Float32Array>>;
+  readonly image: Uint8Array;
+  readonly labels: Readonly<Record<string, Uint8Array | Float32Array>>;
 };
 
 /** `waitMs` is what `next()` spent waiting; `skipped` tells what was wrong with each sample left out. */
@@ -206,7 +209,7 @@ class BatchLoader implements Loader {
   #batch({ epoch, batch, slot }: Flight, places: readonly Place[]): Batch {
     const kept = [...places.keys()].filter((position) => places[position]!.size);
     const { slots, dataset: { tasks } } = this.#decoding;
-    const view = (name: DataTask | 'image', first: number, count: number): Float32Array =>
+    const view = (name: DataTask | 'image', first: number, count: number): Uint8Array | Float32Array =>
       slotView(slots[slot]!, this.#decoding, tasks, name, first, count);
     for (const name of ['image', ...tasks] as const) {
       kept.forEach((from, to) => from === to || view(name, to, 1).set(view(name, from, 1)));
@@ -215,7 +218,7 @@ class BatchLoader implements Loader {
       epoch, batch,
       ids: kept.map((position) => places[position]!.id),
       sizes: kept.map((position) => places[position]!.size!),
-      image: view('image', 0, kept.length),
+      image: view('image', 0, kept.length) as Uint8Array,
       labels: Object.fromEntries(tasks.map((task) => [task, view(task, 0, kept.length)])),
     };
   }

@@ -60,7 +60,12 @@ export async function readNyudImage(root: string, id: string): Promise<Field> {
 /** A label at the size of its file. */
 export function readNyudLabel(root: string, id: string, task: DataTask): Field {
   const path = join(root, FILES[task]!(id));
-  return task === 'semseg' ? readSemseg(path) : readArray(path, channelsOf(task));
+  if (task === 'semseg') return readSemseg(path);
+  const field = readArray(path, channelsOf(task));
+  const wrong = field.data.find((value) => !Number.isFinite(value));
+  if (wrong !== undefined) throw new FileError(path, `its numbers must be finite, got ${wrong}`);
+  // an edge from ½ on, as losses and scores have it
+  return task === 'edge' ? { ...field, data: field.data.map((value) => Number(value >= 0.5)) } : field;
 }
 
 /** The file counts classes from 1, and 0 is unlabelled. */

@@ -16,6 +16,11 @@ export type Sample = {
 /** The value that no loss and no metric counts, in every label. */
 export const IGNORE = 255;
 
+/** Whether a task's labels are classes or masks, of which a byte holds one. */
+export function fitsBytes(task: DataTask): boolean {
+  return task !== 'normals' && task !== 'depth';
+}
+
 export function channelsOf(task: DataTask): number {
   return task === 'normals' ? 3 : 1;
 }

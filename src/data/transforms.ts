@@ -23,7 +23,7 @@ const NYUD_SCALES = [1, 1.2, 1.5] as const;
 const EPS = 2 ** -52;
 
 /** A grey level of a channel after normalisation; table[channel·256 + level], each step rounded to f32. */
-const NORMALISED = Float32Array.from({ length: 3 * 256 }, (_, i) => {
+export const NORMALISED = Float32Array.from({ length: 3 * 256 }, (_, i) => {
   const [channel, level] = [i >> 8, i & 255];
   const centred = Math.fround(Math.fround(level / 255) - Math.fround(MEAN[channel]!));
   return centred / Math.fround(STD[channel]!);
@@ -117,20 +117,25 @@ export function ignoreRegions(sample: Sample): Sample {
   });
 }
 
-/** Writes `image` [H, W, 3] as [3, H, W], cut to whole grey levels and normalised as Swin's training did. */
-export function writeImage(image: Field, out: Float32Array, overshoot: Overshoot): void {
+/** Writes `image` [H, W, 3] as [3, H, W], cut to whole grey levels, which is what the release normalises. */
+export function writeImage(image: Field, out: Uint8Array, overshoot: Overshoot): void {
   const area = image.height * image.width;
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < area; i++) {
       const value = image.data[3 * i + c]!;
-      const level = overshoot === 'wrap' ? value & 255 : Math.min(Math.max(value, 0), 255) | 0;
-      out[c * area + i] = NORMALISED[c * 256 + level]!;
+      out[c * area + i] = overshoot === 'wrap' ? value & 255 : Math.min(Math.max(value, 0), 255) | 0;
     }
   }
 }
 
+/** Grey levels [3, H, W] as the model reads them; for batches the device does this. */
+export function normaliseLevels(levels: Uint8Array): Float32Array {
+  const area = levels.length / 3;
+  return Float32Array.from(levels, (level, i) => NORMALISED[Math.floor(i / area) * 256 + level]!);
+}
+
 /** Writes `label` [H, W, C] as [C, H, W]. */
-export function writeLabel({ data, channels }: Field, out: Float32Array): void {
+export function writeLabel({ data, channels }: Field, out: Uint8Array | Float32Array): void {
   const area = data.length / channels;
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < area; i++) out[c * area + i] = data[i * channels + c]!;

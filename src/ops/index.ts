@@ -28,4 +28,5 @@ export { resizeBilinear } from './resize.ts';
 export { resizeSum } from './resize_sum.ts';
 export { scaleBy } from './scale_by.ts';
 export { softmax } from './softmax.ts';
+export { unpackBytes, unpackLevels } from './unpack_bytes.ts';
 export { windowAttention } from './window_attention.ts';

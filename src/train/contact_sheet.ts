@@ -5,11 +5,11 @@ import type { DataTask } from '../data/sample.ts';
 import { drawText, textSize } from './bitmap_font.ts';
 import { depthRange, imagePicture, mapPicture } from './pictures.ts';
 
-/** One sample of side S: the loader's image [3, S, S] and maps as `mapPicture` takes them. */
+/** One sample of side S: the loader's image [3, S, S] of grey levels and maps as `mapPicture` takes them. */
 export type SheetRow = {
   readonly size: number;
-  readonly image: Float32Array;
-  readonly labels: ReadonlyMap<DataTask, Float32Array>;
+  readonly image: Uint8Array;
+  readonly labels: ReadonlyMap<DataTask, Uint8Array | Float32Array>;
   /** Classes, probabilities 0..1, unit normals or metres; empty to show the labels alone. */
   readonly predictions: ReadonlyMap<DataTask, Float32Array>;
 };

@@ -2,14 +2,15 @@
 import { keep } from '../gpu/program.ts';
 import { compile, type Executable } from '../gpu/executable.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { lasting, release, write, type Tensor } from '../autograd/tensor.ts';
+import type { Tensor } from '../autograd/tensor.ts';
 import type { Batch } from '../data/loader.ts';
 import type { Loader } from '../data/loader.ts';
 import { forward } from '../mtlora/model.ts';
 import type { Task } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import type { SheetRow } from './contact_sheet.ts';
-import { labelTensors, multiTaskLoss } from './loss.ts';
+import { Inputs } from './inputs.ts';
+import { multiTaskLoss } from './loss.ts';
 import { createMeter, type Scores } from './metrics/index.ts';
 import { sheetRow } from './predictions.ts';
 import { channelsFirst } from './verify/layout.ts';
@@ -34,8 +35,7 @@ export type EvaluateOptions = {
 
 type Pass = {
   readonly executable: Executable;
-  readonly image: Tensor;
-  readonly labels: ReadonlyMap<Task, Tensor>;
+  readonly inputs: Inputs;
   readonly logits: ReadonlyMap<Task, Tensor>;
   readonly losses: readonly Tensor[];
 };
@@ -82,17 +82,16 @@ export class Evaluator {
   }
 
   destroy(): void {
-    for (const { executable, image, labels } of this.#passes.values()) {
+    for (const { executable, inputs } of this.#passes.values()) {
       executable.destroy();
-      for (const tensor of [image, ...labels.values()]) release(this.#gpu, tensor);
+      inputs.destroy();
     }
     this.#passes.clear();
   }
 
   async #predict(batch: Batch, count: number): Promise<{ logits: Map<Task, Logits>; losses: number[] }> {
-    const { executable, image, labels, logits, losses } = await this.#pass(count);
-    write(this.#gpu, image, batch.image);
-    for (const [task, tensor] of labels) write(this.#gpu, tensor, batch.labels[task]!);
+    const { executable, inputs, logits, losses } = await this.#pass(count);
+    inputs.write(batch);
     executable.run();
     const outputs = await executable.read([...losses, ...logits.values()]);
     const values = outputs.map((bytes) => new Float32Array(bytes));
@@ -107,17 +106,15 @@ export class Evaluator {
   async #pass(count: number): Promise<Pass> {
     const known = this.#passes.get(count);
     if (known) return known;
-    const { spec: { inChannels, imgSize, tasks } } = this.#store;
-    const image = lasting(this.#gpu, 'validation images', [count, inChannels, imgSize, imgSize]);
-    const labels = labelTensors(this.#gpu, tasks.map(({ name }) => name), count, imgSize);
+    const inputs = await new Inputs(this.#gpu, this.#store.spec, count).compile();
     const { executable, result } = await compile(this.#gpu, 'validation', () => {
-      const { logits } = forward(this.#store, image, { training: false });
-      const losses = multiTaskLoss(logits, labels);
+      const { logits } = forward(this.#store, inputs.image, { training: false });
+      const losses = multiTaskLoss(logits, inputs.labels);
       const all = [losses.total, ...losses.tasks.values()];
       keep(...all, ...logits.values());
       return { logits, losses: all };
     });
-    const pass = { executable, image, labels, ...result };
+    const pass = { executable, inputs, ...result };
     this.#passes.set(count, pass);
     return pass;
   }

@@ -4,7 +4,8 @@ import { checkpointName, type Position } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import { Monitor, type Summary, type Told } from './monitor.ts';
 import { buildSchedule, rateOfUpdate } from './schedule.ts';
-import type { HostBatch, StepReport, TrainStep } from './step.ts';
+import type { HostBatch } from './inputs.ts';
+import type { StepReport, TrainStep } from './step.ts';
 
 export type Training = {
   readonly config: Config;

@@ -31,29 +31,25 @@ const DEPTH_STOPS: readonly Colour[] = [
 /** Of saliency and edges over a picture. */
 const HIGHLIGHT: Colour = [255, 70, 50];
 
-/** What a loader makes of a picture: (value − mean) / std of ImageNet, a channel. */
-const MEAN = [0.485, 0.456, 0.406] as const;
-const STD = [0.229, 0.224, 0.225] as const;
-
 const byte = (value: number): number => Math.round(255 * Math.max(0, Math.min(1, value)));
 
-/** The RGB picture that a loader's `image` [3, S, S] was made from. */
-export function imagePicture(image: Float32Array, size: number): Picture {
+/** A loader's `image` [3, S, S] as an RGB picture. */
+export function imagePicture(image: Uint8Array, size: number): Picture {
   expectLength('imagePicture', image, 3 * size * size);
   const data = new Uint8Array(3 * size * size);
   for (let at = 0; at < size * size; at++) {
-    for (let c = 0; c < 3; c++) data[at * 3 + c] = byte(image[c * size * size + at]! * STD[c]! + MEAN[c]!);
+    for (let c = 0; c < 3; c++) data[at * 3 + c] = image[c * size * size + at]!;
   }
   return { width: size, height: size, data };
 }
 
 /** The smallest and largest of the values that count, for a depth map and what is compared with it. */
-export function depthRange(map: Float32Array): readonly [number, number] {
-  const valid = map.filter((value) => value !== IGNORE);
-  return [
-    valid.reduce((a, b) => Math.min(a, b), Infinity),
-    valid.reduce((a, b) => Math.max(a, b), -Infinity),
-  ];
+export function depthRange(map: Uint8Array | Float32Array): readonly [number, number] {
+  let [least, most] = [Infinity, -Infinity];
+  for (const value of map) {
+    if (value !== IGNORE) [least, most] = [Math.min(least, value), Math.max(most, value)];
+  }
+  return [least, most];
 }
 
 /**
@@ -64,7 +60,7 @@ export function depthRange(map: Float32Array): readonly [number, number] {
  */
 export function mapPicture(
   task: DataTask,
-  map: Float32Array,
+  map: Uint8Array | Float32Array,
   size: number | readonly [number, number],
   range = task === 'depth' ? depthRange(map) : null,
 ): Picture {
@@ -142,6 +138,6 @@ export function overlay(task: DataTask, picture: Picture, map: Float32Array, alp
   return { width, height, data: out };
 }
 
-function expectLength(name: string, values: Float32Array, length: number): void {
+function expectLength(name: string, values: Uint8Array | Float32Array, length: number): void {
   if (values.length !== length) throw new Error(`${name}: must have ${length} values, got ${values.length}`);
 }

@@ -73,7 +73,7 @@ async function predictPicture(
   const { width, height, data } = picture;
   const image = makeField(height, width, data);
   const sample = prepare({ id: name, size: [height, width], image, labels: new Map() }, DATA.IMG_SIZE);
-  const input = new Float32Array(sample.image.data.length);
+  const input = new Uint8Array(sample.image.data.length);
   writeImage(sample.image, input, COMPAT.UINT8_WRAP ? 'wrap' : 'clamp');
   for (const [task, logits] of await predictor.predict(input)) {
     writePrediction(join(out, name), task, picture, predictionAt(task, logits, height, width));

@@ -66,9 +66,9 @@ export function sheetRow(
   batch: Batch, outputs: ReadonlyMap<Task, { logits: Float32Array; shape: Shape }>, at: number,
 ): SheetRow {
   const count = batch.ids.length;
-  const part = (values: Float32Array): Float32Array => {
+  const part = <T extends Uint8Array | Float32Array>(values: T): T => {
     const each = values.length / count;
-    return values.slice(at * each, (at + 1) * each);
+    return values.slice(at * each, (at + 1) * each) as T;
   };
   return {
     size: Math.sqrt(batch.image.length / count / 3),

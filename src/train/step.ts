@@ -1,5 +1,5 @@
 import { backward } from '../autograd/tape.ts';
-import { lasting, makeTensor, release, write, type Tensor } from '../autograd/tensor.ts';
+import { lasting, makeTensor, release, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { findNonFinite, type Anomaly } from '../gpu/anomaly.ts';
 import { compile, type Executable, type Live } from '../gpu/executable.ts';
@@ -10,14 +10,9 @@ import { forward } from '../mtlora/model.ts';
 import type { Task } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import type { Config } from './config.ts';
-import { labelTensors, multiTaskLoss } from './loss.ts';
+import { Inputs, type HostBatch } from './inputs.ts';
+import { multiTaskLoss } from './loss.ts';
 import { biasCorrections, optimizerStep } from './optimizer.ts';
-
-export type HostBatch = {
-  /** [B, 3, S, S], normalised. */
-  readonly image: Float32Array;
-  readonly labels: Readonly<Record<string, Float32Array>>;
-};
 
 /** What a step tells: losses of its last micro-batch, the gradients' norm before clipping, steps left out. */
 export type StepReport = {
@@ -42,8 +37,7 @@ export type TrainStep = {
 
 /** What lies on the device beside the parameters, from step to step. */
 type Buffers = {
-  readonly image: Tensor;
-  readonly labels: ReadonlyMap<Task, Tensor>;
+  readonly inputs: Inputs;
   readonly skipped: Tensor;
   /** Gradients of one micro-batch, where a step sums several. */
   readonly fresh: GPUBuffer | null;
@@ -63,11 +57,9 @@ export async function compileTrainStep(
   gpu: Gpu, store: ParameterStore, config: Config, batchSize: number,
 ): Promise<TrainStep> {
   const tasks = store.spec.tasks.map(({ name }) => name);
-  const { imgSize, inChannels } = store.spec;
   const micro = config.TRAIN.ACCUMULATION_STEPS;
   const buffers: Buffers = {
-    image: lasting(gpu, 'images', [batchSize, inChannels, imgSize, imgSize]),
-    labels: labelTensors(gpu, tasks, batchSize, imgSize),
+    inputs: await new Inputs(gpu, store.spec, batchSize).compile(),
     skipped: lasting(gpu, 'skipped steps', [1], [0], 'u32'),
     fresh: micro > 1 ? gpu.memory.alloc('gradients of a micro-batch', 4 * store.arena.floats) : null,
   };
@@ -76,23 +68,24 @@ export async function compileTrainStep(
   let last: Live = {};
   return {
     programs,
-    run(batches, at) { last = runStep(gpu, config, buffers, compiled, batches, at); },
+    run(batches, at) { last = runStep(config, buffers, compiled, batches, at); },
     findNonFinite: () => findNonFinite(gpu, compiled.pass, last),
     report: () => readReport(gpu, tasks, buffers, compiled),
     destroy() {
       for (const program of programs) program.destroy();
-      for (const tensor of [buffers.image, buffers.skipped, ...buffers.labels.values()]) release(gpu, tensor);
+      buffers.inputs.destroy();
+      release(gpu, buffers.skipped);
       if (buffers.fresh) gpu.memory.free(buffers.fresh);
     },
   };
 }
 
 async function compilePrograms(
-  gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT }: Config, { image, labels, skipped, fresh }: Buffers,
+  gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT }: Config, { inputs, skipped, fresh }: Buffers,
 ): Promise<Compiled> {
   const pass = (): { total: Tensor; perTask: Tensor[] } => {
-    const { logits } = forward(store, image, { training: true, checkpointing: TRAIN.USE_CHECKPOINT });
-    const losses = multiTaskLoss(logits, labels);
+    const { logits } = forward(store, inputs.image, { training: true, checkpointing: TRAIN.USE_CHECKPOINT });
+    const losses = multiTaskLoss(logits, inputs.labels);
     store.placeGradients(backward([[losses.total, null]]), fresh ?? store.arena.gradients);
     const perTask = [...losses.tasks.values()];
     keep(losses.total, ...perTask);
@@ -118,7 +111,7 @@ async function compilePrograms(
 }
 
 function runStep(
-  gpu: Gpu, { TRAIN }: Config, { image, labels }: Buffers, { pass, update }: Compiled,
+  { TRAIN }: Config, { inputs }: Buffers, { pass, update }: Compiled,
   batches: readonly HostBatch[], { step, seed, lr }: Parameters<TrainStep['run']>[1],
 ): Live {
   const micro = TRAIN.ACCUMULATION_STEPS;
@@ -128,8 +121,7 @@ function runStep(
   const corrections = biasCorrections(TRAIN, step + 1);
   let live: Live = {};
   batches.forEach((batch, i) => {
-    write(gpu, image, batch.image);
-    for (const [task, tensor] of labels) write(gpu, tensor, batch.labels[task]!);
+    inputs.write(batch);
     live = { step: step * micro + i, seed, lr, fresh: i === 0, ...corrections };
     pass.run(live);
     if (update !== pass && i === micro - 1) update.run(live);

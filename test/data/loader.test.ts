@@ -103,7 +103,7 @@ test('next() holds what the chain makes of each sample with its own random numbe
   for (const [position, id] of batch!.ids.entries()) {
     const uniforms = sampleUniforms(5, 1, Number(id.slice(3)));
     const { image } = prepare(await readPascal(root, id, []), SIZE, drawAugmentation('pascal', uniforms));
-    const want = new Float32Array(3 * SIZE * SIZE);
+    const want = new Uint8Array(3 * SIZE * SIZE);
     writeImage(image, want, 'clamp');
     expect(batch!.image.subarray(position * want.length, (position + 1) * want.length)).toEqual(want);
   }

@@ -34,5 +34,5 @@ export function flatRow(size = 8): SheetRow {
   const flat = (value: number, channels = 1): Float32Array =>
     new Float32Array(channels * size * size).fill(value);
   const maps = new Map([['semseg', flat(15)], ['normals', flat(0.5, 3)]] as const);
-  return { size, image: flat(0, 3), labels: maps, predictions: maps };
+  return { size, image: new Uint8Array(3 * size * size), labels: maps, predictions: maps };
 }

@@ -24,15 +24,15 @@ function row(
     );
   return {
     size,
-    image: new Float32Array(3 * size * size),
+    image: new Uint8Array(3 * size * size),
     labels: maps(labels),
     predictions: maps(predictions),
   };
 }
 
-test('imagePicture() undoes the normalisation of ImageNet', () => {
-  const grey = Float32Array.of(-0.485 / 0.229, (1 - 0.456) / 0.224, (0.25 - 0.406) / 0.225);
-  expect(colours(imagePicture(grey, 1))).toEqual([[0, 255, 64]]);
+test('imagePicture() puts the channels of each pixel side by side', () => {
+  const levels = Uint8Array.of(0, 1, 2, 3, 255, 254, 253, 252, 64, 65, 66, 67);
+  expect(colours(imagePicture(levels, 2))).toEqual([[0, 255, 64], [1, 254, 65], [2, 253, 66], [3, 252, 67]]);
 });
 
 test('VOC_PALETTE is that of PASCAL VOC', () => {
@@ -136,7 +136,7 @@ test('contactSheet() has a column a label and a prediction, cells grown by whole
     ...sheet.data.subarray((y * sheet.width + x) * 3, (y * sheet.width + x) * 3 + 3),
   ];
   const top = 52;
-  expect(at(12, top)).toEqual([124, 116, 104]); // image of zeros is ImageNet's mean
+  expect(at(12, top)).toEqual([0, 0, 0]); // levels of 0
   for (const x of [12 + cell + 12, 12 + 2 * cell + 16, 12 + 3 * cell + 15])
     expect(at(x, top)).toEqual([128, 0, 0]);
   for (const x of [12 + 3 * cell + 28, 12 + 4 * cell + 27])

@@ -5,7 +5,7 @@ import { listNyud, readNyud } from '../../data/nyud.ts';
 import { listPascal, readPascal } from '../../data/pascal.ts';
 import { NORMALS_CLASSES } from '../../data/pascal_classes.ts';
 import type { DataTask, Sample } from '../../data/sample.ts';
-import { prepare, writeImage, writeLabel } from '../../data/transforms.ts';
+import { normaliseLevels, prepare, writeImage, writeLabel } from '../../data/transforms.ts';
 import { parseCase, readGolden, readJson, type Golden } from './golden.ts';
 import { compareElements, compareList, failure, type Check } from './report.ts';
 import { checkElement } from './transforms.ts';
@@ -85,11 +85,12 @@ async function verifyImage({ name, root, id, facts, golden, layout }: Image): Pr
     ...golden.below(`${id}.val${facts.size}.`).map((element) => {
       const stored = `${id}.val${facts.size}.${element}`;
       const want = golden.values(stored);
-      const got = new Float32Array(want.length);
       if (element === 'image') {
-        writeImage(prepared.image, got, 'wrap');
-        return compareMean(`${name} ${stored}`, got, want);
+        const levels = new Uint8Array(want.length);
+        writeImage(prepared.image, levels, 'wrap');
+        return compareMean(`${name} ${stored}`, normaliseLevels(levels), want);
       }
+      const got = new Float32Array(want.length);
       writeLabel(prepared.labels.get(element as DataTask)!, got);
       return checkElement(`${name} ${stored}`, element, got, want);
     }),

@@ -2,7 +2,7 @@
 import { size, type Shape } from '../../autograd/shape.ts';
 import type { HostTensor } from '../../data/host_tensor.ts';
 import type { Task } from '../../mtlora/spec.ts';
-import type { HostBatch } from '../step.ts';
+import type { Ready } from '../inputs.ts';
 import { fnv1a } from './formula.ts';
 
 const IGNORE = 255;
@@ -38,7 +38,7 @@ function rangeOf(name: string, shape: Shape): [amplitude: number, offset: number
 }
 
 /** Two images of 64 × 64 pixels with the labels of these tasks. */
-export function microBatch(tasks: readonly Task[]): HostBatch {
+export function microBatch(tasks: readonly Task[]): Ready {
   const image = Float32Array.from(units('input.image', 2 * 3 * 64 * 64), (u) => 2 * u);
   return { image, labels: Object.fromEntries(tasks.map((task) => [task, labelsOf(task)])) };
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { resizeCubic, resizeNearest } from '../../data/resample.ts';
 import { makeField, type DataTask, type Field, type Sample } from '../../data/sample.ts';
 import {
-  fixedResize, flip, ignoreRegions, MEAN, prepare, scaleRotate, STD, writeImage, writeLabel,
+  fixedResize, flip, ignoreRegions, MEAN, normaliseLevels, prepare, scaleRotate, STD, writeImage, writeLabel,
   type Augmentation,
 } from '../../data/transforms.ts';
 import { parseCase, readGolden, readJson, type Golden } from './golden.ts';
@@ -131,13 +131,12 @@ function checkTensors(
 ): Check[] {
   return golden.below(`${name}.`).map((element) => {
     const want = golden.values(`${name}.${element}`);
-    const got = new Float32Array(want.length);
     if (element === 'image') {
-      writeImage(image, got, 'wrap');
-      return checkLevels(`${name} image`, got, stored(want), image);
+      return checkLevels(`${name} image`, normalisedImage(image), stored(want), image);
     }
     const field = labels.get(element as DataTask);
     if (!field) return failure(`${name} ${element}`, new Error('the input has no such element'));
+    const got = new Float32Array(want.length);
     writeLabel(field, got);
     return checkElement(`${name} ${element}`, element, got, want);
   });
@@ -155,6 +154,13 @@ function checkLevels(label: string, got: Float32Array, want: Float32Array, image
   };
   const counted = want.map((value, i) => nextLevel(value, i) ? got[i]! : value);
   return compareElements(label, got, counted, { bound: 1e-6, share: 1, limit: 1e-6 });
+}
+
+/** What a model sees of an image under the release's overshoot. */
+function normalisedImage(image: Field): Float32Array {
+  const levels = new Uint8Array(image.data.length);
+  writeImage(image, levels, 'wrap');
+  return normaliseLevels(levels);
 }
 
 /** The file's image in 0..1 as normalised. */
@@ -184,8 +190,7 @@ function checkNormalised(step: Step, golden: Golden): Check[] {
     if (element !== 'image') {
       return checkElement(label, element, golden.values(`${step.input}.${element}`), want);
     }
-    const got = new Float32Array(want.length);
-    writeImage(makeField(height, width, levels), got, 'wrap');
+    const got = normalisedImage(makeField(height, width, levels));
     return compareElements(label, got, want, { bound: 1e-6, share: 1, limit: 1e-6 });
   });
 }
