@@ -6,15 +6,21 @@ import { compareRun, comparisonTable, type Compared } from '../report/compare.ts
 import { parametersPlot } from '../report/plot.ts';
 import { readRun } from '../report/run_record.ts';
 import type { Register } from './command.ts';
+import { addExamples } from './options.ts';
 
 type Options = { last?: boolean; json?: boolean; plot?: string };
 
+const EXAMPLES = [
+  ['all runs of a model, the best evaluation of each', 'compare output/swin/*'],
+  ['Δm against trainable parameters, as figure 1 of the paper', 'compare output/*/* --plot figure1.svg'],
+] as const;
+
 export const register: Register = (program, terminal) => {
-  program.command('compare')
+  addExamples(program.command('compare'), EXAMPLES)
     .description('Set runs side by side: scores, Δm, trainable parameters; by each run\'s best evaluation')
     .argument('<runs...>', 'folders of runs, such as output/swin/*')
     .option('--last', 'by the last evaluation of each run')
-    .option('--json', 'as JSON')
+    .option('--json', 'as JSON, for programs')
     .option('--plot <file>', 'draw Δm against trainable parameters (.svg, .png)', picture)
     .action(async (paths: string[], { last, json, plot }: Options) => {
       const runs = paths.map((path) => compareRun(readRun(path), last ? 'last' : 'best'));

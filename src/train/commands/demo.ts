@@ -7,6 +7,7 @@ import { writeContactSheet } from '../contact_sheet.ts';
 import { resultsTable, type Metrics } from '../results.ts';
 import { runTraining } from '../run.ts';
 import type { Register, Terminal } from './command.ts';
+import { addDevice, addExamples, addOpts } from './options.ts';
 
 const CONFIGS = fileURLToPath(new URL('../../../configs', import.meta.url));
 const FOLDER = join('runs', 'demo');
@@ -20,11 +21,15 @@ const ABOUT = [
 
 type Options = { readonly device?: string; readonly opts?: string[] };
 
+const EXAMPLES = [
+  ['a few minutes on a CPU; the same words go on where it was stopped', 'demo'],
+  ['twice as long, on the second adapter', 'demo --device 1 --opts TRAIN.EPOCHS 20'],
+] as const;
+
 export const register: Register = (program, terminal) => {
-  program.command('demo')
-    .description(`Learn four tasks on synthetic pictures in minutes, and leave the results in ${FOLDER}`)
-    .option('--device <name>', 'adapter, by number or part of its name (see "devices")')
-    .option('--opts <pairs...>', 'configuration fields and values: KEY VALUE KEY VALUE …')
+  const command = addExamples(program.command('demo'), EXAMPLES)
+    .description(`Learn four tasks on synthetic pictures in minutes, and leave the results in ${FOLDER}`);
+  addOpts(addDevice(command))
     .action(async ({ device, opts = [] }: Options) => {
       const data = join(FOLDER, 'data');
       const resumeBackbone = relative('.', join(CONFIGS, 'demo_backbone.safetensors'));

@@ -6,12 +6,22 @@ import { formatConfig, modelSpec } from '../config.ts';
 import { exportedState, releaseCheckpoint } from '../export.ts';
 import { fitWeights } from '../weights.ts';
 import type { Register, Terminal } from './command.ts';
+import { addExamples } from './options.ts';
 import { addModelOptions, readModelConfig, type ModelOptions } from './model_options.ts';
 
 type Options = ModelOptions & { backboneOnly?: boolean; stock?: boolean; optimizer?: boolean };
 
+const EXAMPLES = [
+  ['of the run in the folder "run", for the PyTorch release: its --resume takes it',
+    'export --cfg run/config.yaml --from run/best.safetensors --to mtlora.pth'],
+  ['to train on there, from a checkpoint of the run',
+    'export --cfg run/config.yaml --from run/ckpt_epoch_299.safetensors --to mtlora.pth --optimizer'],
+  ['a plain Swin backbone for other programs',
+    'export --cfg run/config.yaml --from run/best.safetensors --to swin.safetensors --stock'],
+] as const;
+
 export const register: Register = (program, terminal) => {
-  addModelOptions(program.command('export'))
+  addExamples(addModelOptions(program.command('export')), EXAMPLES)
     .description('Write a model for other programs: a .pth that the PyTorch release loads, or .safetensors')
     .option('--backbone-only', 'without decoders, for --resume-backbone')
     .option('--stock', 'the shared stream as a plain Swin backbone, its branches folded')

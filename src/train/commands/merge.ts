@@ -5,13 +5,14 @@ import { writePth } from '../../data/pth_write.ts';
 import { writeSafetensors } from '../../data/safetensors.ts';
 import { openGpu, type Gpu } from '../../gpu/device.ts';
 import { mergeWeights } from '../../mtlora/merge.ts';
-import type { ModelSpec, Task } from '../../mtlora/spec.ts';
+import { TASKS, type ModelSpec, type Task } from '../../mtlora/spec.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import { formatConfig, modelSpec } from '../config.ts';
 import { expectWhole } from '../export.ts';
 import { costOf, mergedConfig, outputDifference, type Cost } from '../merge.ts';
 import { fitWeights, fullStateDict } from '../weights.ts';
 import type { Register, Terminal } from './command.ts';
+import { addDevice, addExamples, choiceOption } from './options.ts';
 import { addModelOptions, readModelConfig, type ModelOptions } from './model_options.ts';
 
 type Options = ModelOptions & { task?: Task; device?: string };
@@ -19,11 +20,18 @@ type Options = ModelOptions & { task?: Task; device?: string };
 /** Largest relative difference of a task's output that counts as equal. */
 const BOUND = 1e-5;
 
+const EXAMPLES = [
+  ['of the run in the folder "run", a smaller model with the same outputs, and its configuration merged.yaml',
+    'merge --cfg run/config.yaml --from run/best.safetensors --to merged.safetensors'],
+  ['for one task alone',
+    'merge --cfg run/config.yaml --from run/best.safetensors --to semseg.safetensors --task semseg'],
+] as const;
+
 export const register: Register = (program, terminal) => {
-  addModelOptions(program.command('merge'))
+  const command = addExamples(addModelOptions(program.command('merge')), EXAMPLES)
     .description('Fold low-rank branches into the weights, where that changes no output')
-    .option('--task <name>', 'keep the stream and decoder of this task alone')
-    .option('--device <name>', 'adapter that proves it, by number or part of its name (see "devices")')
+    .addOption(choiceOption('--task <name>', 'keep the stream and decoder of this task alone', TASKS));
+  addDevice(command)
     .action(async (options: Options) => {
       const { config, warnings } = readModelConfig(options);
       const less = mergedConfig(config, options.task ?? null);

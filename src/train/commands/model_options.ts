@@ -2,17 +2,19 @@
 import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
+import { TASKS } from '../../mtlora/spec.ts';
 import { loadConfig, type Config } from '../config.ts';
+import { addOpts, listOption } from './options.ts';
 
 export type ModelOptions = { cfg: string; from: string; to: string; tasks?: string; opts?: string[] };
 
 export function addModelOptions(command: Command): Command {
-  return command
+  return addOpts(command
     .requiredOption('--cfg <file>', 'configuration (YAML) of the model')
     .requiredOption('--from <file>', 'checkpoint to read (.pth, .safetensors)')
     .requiredOption('--to <file>', 'file to write (.pth, .safetensors)', target)
-    .option('--tasks <list>', 'tasks of the model, where the configuration does not give them')
-    .option('--opts <pairs...>', 'configuration fields and values: KEY VALUE KEY VALUE …');
+    .addOption(listOption('--tasks <list>', 'the model\'s tasks, where the configuration does not give them',
+      TASKS)));
 }
 
 /** Reads the configuration, and refuses to write over what is read. */

@@ -3,17 +3,23 @@ import { openGpu } from '../../gpu/device.ts';
 import { formatReport, formatSummary, jsonReport } from '../verify/format.ts';
 import { verifyFolder } from '../verify/index.ts';
 import { Exit, type Register, type Terminal } from './command.ts';
+import { addDevice, addExamples } from './options.ts';
 
 type Options = { tolerance?: number; json?: boolean; all?: boolean; device?: string };
 
+const EXAMPLES = [
+  ['every folder of golden data in a folder', 'verify test/fixtures'],
+  ['one, tensor by tensor, on the software driver', 'verify test/fixtures/blocks --all --device llvmpipe'],
+] as const;
+
 export const register: Register = (program, terminal) => {
-  program.command('verify')
+  const command = addExamples(program.command('verify'), EXAMPLES)
     .description('Hold this machine\'s numbers to golden data of the PyTorch release')
     .argument('<folder>', 'golden data (cases.json and its tensors), or folders of such')
     .option('--tolerance <x>', 'one bound for all relative errors, in place of each kind\'s own', positive)
     .option('--all', 'a line for every tensor, not only for the largest error of each case')
-    .option('--json', 'every check as JSON')
-    .option('--device <name>', 'adapter: its number or part of its name, see "devices"')
+    .option('--json', 'every check as JSON, for programs');
+  addDevice(command)
     .action((folder: string, options: Options) => verify(folder, options, terminal));
 };
 
