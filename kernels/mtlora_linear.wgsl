@@ -7,14 +7,16 @@
 // shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side
 //           by side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0
 //           is the shared one
-// dispatch  forward: a thread per TILE × TILE outputs of all streams · sum_streams: one per vec4 or value
+// dispatch  forward: a thread per TILE × TILE outputs of all streams · sum_streams: items of vec4 or values
 // tuning    WG = threads in a workgroup; TILE = rows and columns of a thread
 // numerics  f32; base is added last to each branch's sum
-// uses      lib/index
+// uses      lib/index lib/walk
 const WG = 64u;                 // tune: 8 32 64 128
 const TILE = 4u;                // tune: 2 4 8
 
-struct Params { m: u32, n: u32, k: u32, streams: u32, rank: u32, has_bias: u32, include_shared: u32 }
+struct Params {
+  m: u32, n: u32, k: u32, streams: u32, rank: u32, has_bias: u32, include_shared: u32, walk: u32,
+}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
@@ -72,21 +74,23 @@ fn branch(g: u32, row: u32, column: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn sum_streams(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
                @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
   let quads = params.m * params.n / 4u;
-  if (i >= quads) { return; }
-  var sum = dy[i];
-  for (var g = 1u; g < params.streams; g++) { sum += dy[g * quads + i]; }
-  total[i] = sum;
+  let own = walk(wg, grid, lane, quads);
+  for (var i = own.first; i < own.end; i += WG) {
+    var sum = dy[i];
+    for (var g = 1u; g < params.streams; g++) { sum += dy[g * quads + i]; }
+    total[i] = sum;
+  }
 }
 
 @compute @workgroup_size(WG)
 fn sum_streams_single(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
                       @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
   let count = params.m * params.n;
-  if (i >= count) { return; }
-  var sum = dy_single[i];
-  for (var g = 1u; g < params.streams; g++) { sum += dy_single[g * count + i]; }
-  total_single[i] = sum;
+  let own = walk(wg, grid, lane, count);
+  for (var i = own.first; i < own.end; i += WG) {
+    var sum = dy_single[i];
+    for (var g = 1u; g < params.streams; g++) { sum += dy_single[g * count + i]; }
+    total_single[i] = sum;
+  }
 }

@@ -7,13 +7,13 @@
 //
 // shapes    branch, y, dy [G, B, inner] · x [1 or G, B, inner] · dx [B, inner] · mask [G, B]
 //           sizes are counted in Value: x_count = all of x, y_count = all of y, stream = B · inner
-// dispatch  a thread per Value of y, or of dx
+// dispatch  items of Value of y, or of dx
 // tuning    WG = threads in a workgroup · Value = f32 where inner is no multiple of 4
-// uses      lib/index
+// uses      lib/index lib/walk
 const WG = 64u;                 // tune: 8 32 64 128 256
 alias Value = vec4f;            // tune: vec4f f32
 
-struct Params { x_count: u32, y_count: u32, stream: u32, inner: u32, residual_streams: u32 }
+struct Params { x_count: u32, y_count: u32, stream: u32, inner: u32, residual_streams: u32, walk: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Value>;
 @group(0) @binding(2) var<storage, read> branch: array<Value>;
@@ -30,33 +30,33 @@ fn residual_of(i: u32) -> Value {
 @compute @workgroup_size(WG)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  if (i >= params.y_count) { return; }
-  y[i] = residual_of(i) + branch[i];
+  let own = walk(wg, grid, lane, params.y_count);
+  for (var i = own.first; i < own.end; i += WG) { y[i] = residual_of(i) + branch[i]; }
 }
 
 @compute @workgroup_size(WG)
 fn forward_masked(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
                   @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  if (i >= params.y_count) { return; }
-  y[i] = residual_of(i) + mask[i / params.inner] * branch[i];
+  let own = walk(wg, grid, lane, params.y_count);
+  for (var i = own.first; i < own.end; i += WG) {
+    y[i] = residual_of(i) + mask[i / params.inner] * branch[i];
+  }
 }
 
 @compute @workgroup_size(WG)
 fn scale(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
          @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  if (i >= params.y_count) { return; }
-  y[i] = mask[i / params.inner] * branch[i];
+  let own = walk(wg, grid, lane, params.y_count);
+  for (var i = own.first; i < own.end; i += WG) { y[i] = mask[i / params.inner] * branch[i]; }
 }
 
 @compute @workgroup_size(WG)
 fn sum_streams(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
                @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  if (i >= params.stream) { return; }
-  var sum = dy[i];
-  for (var g = 1u; g < params.residual_streams; g++) { sum += dy[g * params.stream + i]; }
-  dx[i] = sum;
+  let own = walk(wg, grid, lane, params.stream);
+  for (var i = own.first; i < own.end; i += WG) {
+    var sum = dy[i];
+    for (var g = 1u; g < params.residual_streams; g++) { sum += dy[g * params.stream + i]; }
+    dx[i] = sum;
+  }
 }

@@ -7,13 +7,13 @@
 //
 // shapes    values, grads, momentum (m) [count] as vec4 · norm [1]
 //           flags [count / 64], a block of 64 each: 0 no update, 1 an update without decay, 2 one with decay
-// dispatch  a thread per vec4
+// dispatch  items of vec4
 // tuning    WG = threads in a workgroup
-// uses      lib/index lib/live lib/clip
+// uses      lib/index lib/walk lib/live lib/clip
 const WG = 64u;                 // tune: 8 32 64 128 256
 const VECTORS_A_BLOCK = 16u;
 
-struct Params { vectors: u32, factor: f32, decay: f32, clip: f32 }
+struct Params { vectors: u32, factor: f32, decay: f32, clip: f32, walk: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> values: array<vec4f>;
 @group(0) @binding(2) var<storage, read> grads: array<vec4f>;
@@ -24,13 +24,16 @@ struct Params { vectors: u32, factor: f32, decay: f32, clip: f32 }
 @compute @workgroup_size(WG)
 fn update(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
           @builtin(local_invocation_index) lane: u32) {
-  let i = flat_group(wg, grid) * WG + lane;
-  if (i >= params.vectors || !is_finite(norm[0])) { return; }
-  let flag = flags[i / VECTORS_A_BLOCK];
-  if (flag == 0u) { return; }
-  let p = values[i];
-  let g = clip_factor(norm[0], params.clip) * grads[i] + select(0.0, params.decay, flag == 2u) * p;
-  let m = params.factor * momentum[i] + g;
-  momentum[i] = m;
-  values[i] = p - live.lr * (g + params.factor * m);
+  if (!is_finite(norm[0])) { return; }
+  let clip = clip_factor(norm[0], params.clip);
+  let own = walk(wg, grid, lane, params.vectors);
+  for (var i = own.first; i < own.end; i += WG) {
+    let flag = flags[i / VECTORS_A_BLOCK];
+    if (flag == 0u) { continue; }
+    let p = values[i];
+    let g = clip * grads[i] + select(0.0, params.decay, flag == 2u) * p;
+    let m = params.factor * momentum[i] + g;
+    momentum[i] = m;
+    values[i] = p - live.lr * (g + params.factor * m);
+  }
 }

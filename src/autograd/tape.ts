@@ -166,7 +166,7 @@ function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): voi
   }
   const sum = empty(x.shape, 'gradient sum', x.dtype);
   const count = size(x.shape);
-  const launch = { threads: Math.ceil(count / 4), params: { count, value: 0 }, flops: count };
+  const launch = { items: Math.ceil(count / 4), params: { count, value: 0 }, flops: count };
   dispatch('elementwise/add', { a: known, b: dx, y: sum }, launch);
   gradients.set(x, sum);
 }
@@ -174,7 +174,7 @@ function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): voi
 function ones(like: Tensor): Tensor {
   const dy = empty(like.shape, 'loss gradient');
   const count = size(like.shape);
-  dispatch('elementwise/fill', { y: dy }, { threads: Math.ceil(count / 4), params: { count, value: 1 } });
+  dispatch('elementwise/fill', { y: dy }, { items: Math.ceil(count / 4), params: { count, value: 1 } });
   return dy;
 }
 

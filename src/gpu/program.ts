@@ -2,10 +2,14 @@ import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
 import { createStorage, expectBindable, type Bound, type Storage } from './storage.ts';
 import { floatsOf, storedAsHalves } from './storage_type.ts';
+import { walkOver } from './walk.ts';
 import { loadKernel, parseKernel, type Binding, type KernelSource, type Tuning } from './wgsl.ts';
 
-/** How many workgroups: given as such, or as threads, one each. Long grids are folded into two dimensions. */
-type Grid = { readonly workgroups: number } | { readonly threads: number };
+/**
+ * How many workgroups: given as such, as threads, or as items that threads walk over as suits the device
+ * (`kernels/lib/walk.wgsl`). Long grids are folded into two dimensions.
+ */
+type Grid = { readonly workgroups: number } | { readonly threads: number } | { readonly items: number };
 
 export type Launch = Grid & {
   readonly params?: Readonly<Record<string, number>>;
@@ -102,8 +106,9 @@ export function keep(...bounds: readonly Bound[]): void {
  * @param path `<file>/<entry>`
  * @param buffers named as the kernel names them
  */
-export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>, launch: Launch): void {
-  const { scopes, dispatches } = tracing(path);
+export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>, given: Launch): void {
+  const { gpu, scopes, dispatches } = tracing(path);
+  const { walk, ...launch } = walked(gpu, given);
   const label = [...scopes, path].join(' ');
   const [file, entry] = path.split('/') as [string, string];
   const { variant, source } = variantOf(file, buffers, launch);
@@ -117,11 +122,21 @@ export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>,
   const workgroups = 'workgroups' in launch ? launch.workgroups : Math.ceil(launch.threads / threads);
   dispatches.push({
     label, path, variant, source, entry, uses,
-    params: packParams(label, source, launch.params ?? {}),
+    params: packParams(label, source, launch.params ?? {}, walk),
     grid: fold(label, workgroups, threads),
     flops: launch.flops ?? 0,
     bytes: uses.reduce((sum, { storage }) => sum + storage.bytes, 0),
   });
+}
+
+// what suits the device instead of items
+function walked(gpu: Gpu, launch: Launch): Exclude<Launch, { items: number }> & { walk: number } {
+  if (!('items' in launch)) return { ...launch, walk: 1 };
+  const { items, ...rest } = launch;
+  const walk = walkOver(gpu, items);
+  return walk
+    ? { ...rest, workgroups: walk.workgroups, walk: walk.walk, tuning: { ...rest.tuning, WG: walk.threads } }
+    : { ...rest, threads: items, walk: 1 };
 }
 
 // kernels number their threads by a u32, also those of a folded grid's last row
@@ -159,14 +174,14 @@ function known(variant: string, make: () => KernelSource): Variant {
 }
 
 function packParams(
-  label: string, source: KernelSource, values: Readonly<Record<string, number>>,
+  label: string, source: KernelSource, values: Readonly<Record<string, number>>, walk: number,
 ): Dispatch['params'] {
   const unknown = Object.keys(values).find((name) => !source.params.some((param) => param.name === name));
   if (unknown) throw new GpuError(`${label}: the kernel has no parameter "${unknown}"`);
   if (source.params.length === 0) return null;
   const words = new DataView(new ArrayBuffer(Math.ceil(source.params.length / 4) * 16));
   source.params.forEach(({ name, type }, i) => {
-    const value = name === 'zero' ? 0 : values[name];
+    const value = name === 'zero' ? 0 : name === 'walk' ? walk : values[name];
     const [low, high] = RANGES[type];
     const whole = type === 'f32' || Number.isInteger(value);
     if (value === undefined || !(value >= low && value <= high && whole)) {

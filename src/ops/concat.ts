@@ -73,14 +73,14 @@ function move(entry: 'place' | 'take' | 'pad', x: Tensor, y: Tensor, block: Bloc
   const extents = [whole.shape[at]! * inner, part.shape[at]! * inner, start * inner] as const;
   const { width, tuning } = itemsFor(...extents);
   const [all, some, first] = extents.map((extent) => extent / width) as [number, number, number];
-  const threads = rows * (entry === 'pad' ? all : some);
-  dispatch(`concat/${entry}`, { x, y }, { threads, tuning, params: { rows, whole: all, part: some, first } });
+  const items = rows * (entry === 'pad' ? all : some);
+  dispatch(`concat/${entry}`, { x, y }, { items, tuning, params: { rows, whole: all, part: some, first } });
 }
 
 function zeros(shape: Shape): Tensor {
   const y = empty(shape, 'zeros');
   const count = size(shape);
-  dispatch('elementwise/fill', { y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
+  dispatch('elementwise/fill', { y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
   return y;
 }
 

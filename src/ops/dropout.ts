@@ -25,7 +25,7 @@ export function dropMask(op: string, shape: Shape, rate: number): Tensor {
   const draw = drawOf(op, rate);
   const y = empty(shape, `${op} mask`);
   const count = size(shape);
-  dispatch('dropout/draw', { y }, { params: { count, ...draw }, threads: Math.ceil(count / 4) });
+  dispatch('dropout/draw', { y }, { params: { count, ...draw }, items: Math.ceil(count / 4) });
   return y;
 }
 
@@ -38,7 +38,7 @@ export function keepBits(op: string, count: number, rate: number): KeepBits {
   const draw = drawOf(op, rate);
   const words = Math.ceil(count / 32);
   const bits = empty([words], `${op} kept`, 'u32');
-  dispatch('dropout/draw_bits', { bits }, { params: { count, ...draw }, threads: words });
+  dispatch('dropout/draw_bits', { bits }, { params: { count, ...draw }, items: words });
   return { bits, factor: draw.factor };
 }
 
@@ -58,6 +58,6 @@ function drawOf(op: string, rate: number): Draw {
 function masked(x: Tensor, draw: Draw): Tensor {
   const y = empty(x.shape, 'dropout');
   const count = size(x.shape);
-  dispatch('dropout/forward', { x, y }, { params: { count, ...draw }, threads: Math.ceil(count / 4) });
+  dispatch('dropout/forward', { x, y }, { params: { count, ...draw }, items: Math.ceil(count / 4) });
   return y;
 }

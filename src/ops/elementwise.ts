@@ -8,7 +8,7 @@ type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
 function each(entry: string, inputs: Inputs, value = 0): Tensor {
   const y = empty(inputs.a.shape, entry);
   const count = size(y.shape);
-  const launch = { threads: Math.ceil(count / 4), params: { count, value } };
+  const launch = { items: Math.ceil(count / 4), params: { count, value } };
   dispatch(`elementwise/${entry}`, { ...inputs, y }, launch);
   return y;
 }
@@ -55,5 +55,5 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 /** Copies x over a tensor of as many elements, outside of the tape. */
 export function copyInto(x: Tensor, y: Tensor): void {
   const count = size(y.shape);
-  dispatch('elementwise/copy', { a: x, y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
+  dispatch('elementwise/copy', { a: x, y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
 }

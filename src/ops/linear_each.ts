@@ -53,5 +53,5 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
 
 function clear(y: Tensor): void {
   const count = size(y.shape);
-  dispatch('elementwise/fill', { y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
+  dispatch('elementwise/fill', { y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
 }

@@ -18,7 +18,7 @@ export function mergePatches(x: Tensor): Tensor {
   const [items, Item] = channels % 4 === 0 ? [channels / 4, 'vec4f'] : [channels, 'f32'];
   const images = size(x.shape.slice(0, -3));
   const launch = {
-    params: { images, down, across, items }, tuning: { Item }, threads: images * down * across * 4 * items,
+    params: { images, down, across, items }, tuning: { Item }, items: images * down * across * 4 * items,
   };
   const gather = (): Tensor => {
     const y = empty([...x.shape.slice(0, -3), down, across, 4 * channels], 'merged patches');

@@ -43,10 +43,10 @@ export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor
   const params = { m, n, k, streams: branches.length, rank, has_bias: 0, include_shared: 0 };
   const flops = branches.length * m * n;
   if (m * n % 4 === 0) {
-    dispatch('mtlora_linear/sum_streams', { dy, total }, { threads: m * n / 4, params, flops });
+    dispatch('mtlora_linear/sum_streams', { dy, total }, { items: m * n / 4, params, flops });
   } else {
     const single = { dy_single: dy, total_single: total };
-    dispatch('mtlora_linear/sum_streams_single', single, { threads: m * n, params, flops });
+    dispatch('mtlora_linear/sum_streams_single', single, { items: m * n, params, flops });
   }
   return total;
 }

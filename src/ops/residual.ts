@@ -80,6 +80,6 @@ function launch(
   const stream = size(y.shape.slice(1)) / width;
   const [x_count, y_count] = [size(x.shape) / width, size(y.shape) / width];
   const params = { x_count, y_count, stream, inner: inner / width, residual_streams };
-  const options: Launch = { params, threads: entry === 'sum_streams' ? stream : y_count };
+  const options: Launch = { params, items: entry === 'sum_streams' ? stream : y_count };
   dispatch(`residual/${entry}`, buffers, width === 4 ? options : { ...options, tuning: { Value: 'f32' } });
 }

@@ -22,7 +22,7 @@ export function scaleBy(x: Tensor, factor: Tensor): Tensor {
 function times(x: Tensor, factor: Tensor): Tensor {
   const y = empty(x.shape, 'scaled');
   const count = size(x.shape);
-  const launch = { threads: Math.ceil(count / 4), params: { count, value: 0 } };
+  const launch = { items: Math.ceil(count / 4), params: { count, value: 0 } };
   dispatch('elementwise/scale_by', { a: x, b: factor, y }, launch);
   return y;
 }

@@ -37,7 +37,7 @@ test('scope() is over when its body throws', () => {
 
 test('dispatch() packs parameters in the order and the type that the kernel declares', () => {
   const { params } = fill({ params: { value: -1.5, count: 64 } }).dispatches[0]!;
-  expect([...params!]).toEqual([64, 0xbfc00000, 0, 0]);
+  expect([...params!]).toEqual([64, 0xbfc00000, 1, 0]);      // walk is the engine's own
 });
 
 test('dispatch() folds grids beyond 65,535 workgroups into two dimensions', () => {
@@ -46,6 +46,20 @@ test('dispatch() folds grids beyond 65,535 workgroups into two dimensions', () =
   expect(grid(65_535)).toEqual([65_535, 1]);
   expect(grid(65_536)).toEqual([32_768, 2]);
   expect(grid(200_001)).toEqual([50_001, 4]);
+});
+
+test('dispatch() has few workgroups walk over items in software, and a thread take each on a GPU', () => {
+  const walked = (items: number, deviceClass: 'software' | 'gpu') => {
+    const { program } = trace({ ...gpu(), deviceClass, subgroupSize: 8 }, 'traced', () => {
+      const params = { count: 4 * items, value: 1 };
+      dispatch('elementwise/fill', { y: empty([4 * items]) }, { items, params });
+    });
+    const [{ grid, params, variant }] = program.dispatches as [Dispatch];
+    return { grid, walk: params![2], variant };
+  };
+  expect(walked(100, 'software')).toEqual({ grid: [1, 1], walk: 13, variant: 'elementwise WG=8' });
+  expect(walked(1_000_000, 'software')).toEqual({ grid: [32, 1], walk: 3907, variant: 'elementwise WG=8' });
+  expect(walked(1_000_000, 'gpu')).toEqual({ grid: [15_625, 1], walk: 1, variant: 'elementwise' });
 });
 
 test('dispatch() names the variant by the tuning that differs from the default', () => {

@@ -13,5 +13,5 @@ export function accumulate(total: Tensor, fresh: Tensor, { factor = 1 } = {}): v
 
   const count = size(total.shape);
   const params = { count, factor };
-  dispatch('accumulate/add', { total, fresh }, { params, threads: Math.ceil(count / 4), flops: 2 * count });
+  dispatch('accumulate/add', { total, fresh }, { params, items: Math.ceil(count / 4), flops: 2 * count });
 }

@@ -35,5 +35,5 @@ export function adamw(range: AdamwRange, norm: Tensor, options: AdamwOptions = {
 
   const params = { vectors, beta1, beta2, new1: 1 - beta1, new2: 1 - beta2, eps, decay: weightDecay, clip };
   const buffers = { values, grads, exp_avg, exp_avg_sq, flags, norm };
-  dispatch('adamw/update', buffers, { params, threads: vectors, flops: 56 * vectors });
+  dispatch('adamw/update', buffers, { params, items: vectors, flops: 56 * vectors });
 }

@@ -17,5 +17,5 @@ export function ema(values: Tensor, averages: Tensor, { decay = 0.9999, micro = 
   }
 
   const params = { vectors, share: 1 - decay, micro };
-  dispatch('ema/update', { values, averages }, { params, threads: vectors, flops: 12 * vectors });
+  dispatch('ema/update', { values, averages }, { params, items: vectors, flops: 12 * vectors });
 }

@@ -33,5 +33,5 @@ export function sgd(range: SgdRange, norm: Tensor, options: SgdOptions = {}): vo
 
   const params = { vectors, factor, decay: weightDecay, clip };
   const buffers = { values, grads, momentum, flags, norm };
-  dispatch('sgd/update', buffers, { params, threads: vectors, flops: 36 * vectors });
+  dispatch('sgd/update', buffers, { params, items: vectors, flops: 36 * vectors });
 }
