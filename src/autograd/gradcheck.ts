@@ -11,6 +11,8 @@ export type Op = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
 export type GradcheckOptions = {
   /** Values of input `i`; the default is normal, f32-exact, from a fixed seed. */
   readonly values?: readonly (ArrayLike<number> | null)[];
+  /** Inputs that are stored as f16, rounded before anything is computed of them. */
+  readonly halves?: readonly number[];
   /** Inputs that are not differentiated by (labels, indices). */
   readonly fixed?: readonly number[];
   /** Largest relative L2 error of an output, and of a directional derivative. */
@@ -33,12 +35,15 @@ export type GradcheckOptions = {
 export async function gradcheck(
   gpu: Gpu, op: Op, definition: Definition, shapes: readonly Shape[], options: GradcheckOptions = {},
 ): Promise<void> {
-  const { tolerance = 2e-6, fixed = [], seed = 1, around = (body) => body() } = options;
+  const { tolerance = 2e-6, fixed = [], halves = [], seed = 1, around = (body) => body() } = options;
   const random = normals(seed);
-  const host = shapes.map((shape, i) =>
-    Float32Array.from({ length: size(shape) }, (_, k) => options.values?.[i]?.[k] ?? random()));
+  const host = shapes.map((shape, i) => {
+    const values = Array.from({ length: size(shape) }, (_, k) => options.values?.[i]?.[k] ?? random());
+    return Float32Array.from(values, halves.includes(i) ? Math.f16round : Math.fround);
+  });
   const inputs = host.map((values, i) => {
-    const tensor = lasting(gpu, `input ${i}`, shapes[i]!, values);
+    const dtype = halves.includes(i) ? 'f16' : 'f32';
+    const tensor = lasting(gpu, `input ${i}`, shapes[i]!, values, dtype);
     return fixed.includes(i) ? tensor : trainable(tensor);
   });
   const exact = host.map((values) => Float64Array.from(values));

@@ -145,7 +145,7 @@ export function backward(seeds: Seeds): Gradients {
 function playBack(program: Program, seeds: Seeds): Map<Tensor, Tensor> {
   const tape = tapeOf(program);
   const gradients = new Map<Tensor, Tensor>();
-  for (const [output, dy] of seeds) addGradient(gradients, output, dy ?? ones(output));
+  for (const [output, dy] of seeds) addGradient(gradients, output, dy ? storedAs(dy, output) : ones(output));
   for (let entry = tape.pop(); entry; entry = tape.pop()) {
     const dys = entry.outputs.map((output) => gradients.get(output) ?? null);
     if (dys.every((dy) => dy === null)) continue;
@@ -171,8 +171,16 @@ function addGradient(gradients: Map<Tensor, Tensor>, x: Tensor, dx: Tensor): voi
   gradients.set(x, sum);
 }
 
+function storedAs(dy: Tensor, { shape, dtype }: Tensor): Tensor {
+  if (dy.dtype === dtype) return dy;
+  const count = size(shape);
+  const y = empty(shape, 'output gradient', dtype);
+  dispatch('elementwise/copy', { a: dy, y }, { threads: Math.ceil(count / 4), params: { count, value: 0 } });
+  return y;
+}
+
 function ones(like: Tensor): Tensor {
-  const dy = empty(like.shape, 'loss gradient');
+  const dy = empty(like.shape, 'loss gradient', like.dtype);
   const count = size(like.shape);
   dispatch('elementwise/fill', { y: dy }, { items: Math.ceil(count / 4), params: { count, value: 1 } });
   return dy;

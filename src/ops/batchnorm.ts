@@ -67,7 +67,7 @@ function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: B
   const params = { ...sizes, eps, relu: Number(op === 'batchnormRelu'), training: Number(training) };
   const launch = { params, tuning, threads: items * sizes.runs };
   const transform = (): Tensor => {
-    const y = empty(x.shape, op);
+    const y = empty(x.shape, op, x.dtype);
     dispatch('batchnorm/forward', { x, w, b, stats, y }, launch);
     return y;
   };
@@ -79,7 +79,7 @@ function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: B
       dispatch('batchnorm/part_sums', { x, w, b, stats, dy, parts: sums }, launch);
       dispatch('batchnorm/merge_sums', { parts: sums, dw, db }, { ...launch, threads: items });
     }
-    const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
+    const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
     if (dx) dispatch('batchnorm/backward_x', { x, w, b, stats, dy, dw, db, dx }, launch);
     return affine ? [dx, dw, db] : [dx, null, null];
   });

@@ -30,7 +30,7 @@ export function slice(x: Tensor, axis: number, start: number, count: number): Te
     throw new Error(`slice: ${range} must lie within axis ${at} of [${x.shape.join(', ')}]`);
   }
   return record('slice', [x], take(x, at, start, count), (dy) => {
-    const dx = empty(x.shape, 'dx');
+    const dx = empty(x.shape, 'dx', x.dtype);
     move('pad', dy, dx, { whole: dx, part: dy, at, start });
     return [dx];
   });
@@ -46,20 +46,20 @@ export function split(x: Tensor, axis: number, counts: readonly number[]): Tenso
   const firsts = startsOf(counts);
   const parts = counts.map((count, i) => take(x, at, firsts[i]!, count));
   return recordMany('split', [x], parts, (dys) => [
-    join(dys.map((dy, i) => dy ?? zeros(parts[i]!.shape)), at),
+    join(dys.map((dy, i) => dy ?? zeros(parts[i]!)), at),
   ]);
 }
 
 function join(xs: readonly Tensor[], at: number): Tensor {
   const counts = xs.map((x) => x.shape[at]!);
   const firsts = startsOf(counts);
-  const y = empty(xs[0]!.shape.with(at, firsts.at(-1)! + counts.at(-1)!), 'concat');
+  const y = empty(xs[0]!.shape.with(at, firsts.at(-1)! + counts.at(-1)!), 'concat', xs[0]!.dtype);
   xs.forEach((x, i) => move('place', x, y, { whole: y, part: x, at, start: firsts[i]! }));
   return y;
 }
 
 function take(x: Tensor, at: number, start: number, count: number): Tensor {
-  const y = empty(x.shape.with(at, count), 'slice');
+  const y = empty(x.shape.with(at, count), 'slice', x.dtype);
   move('take', x, y, { whole: x, part: y, at, start });
   return y;
 }
@@ -77,8 +77,8 @@ function move(entry: 'place' | 'take' | 'pad', x: Tensor, y: Tensor, block: Bloc
   dispatch(`concat/${entry}`, { x, y }, { items, tuning, params: { rows, whole: all, part: some, first } });
 }
 
-function zeros(shape: Shape): Tensor {
-  const y = empty(shape, 'zeros');
+function zeros({ shape, dtype }: Tensor): Tensor {
+  const y = empty(shape, 'zeros', dtype);
   const count = size(shape);
   dispatch('elementwise/fill', { y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
   return y;

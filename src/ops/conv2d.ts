@@ -25,7 +25,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOpti
   const job = jobOf(x, w, options);
   const { n, k, pixels, parts } = job;
   if (b) expectShape('conv2d', 'b', b.shape, [n]);
-  const y = empty(job.shape, 'conv2d');
+  const y = empty(job.shape, 'conv2d', x.dtype);
   for (const part of parts) {
     const left = { tensor: unfold(x, job, part), row: k, col: 1 };
     const to = { tensor: y, at: part.first * n, row: n };
@@ -33,7 +33,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOpti
   }
 
   return record('conv2d', b ? [x, w, b] : [x, w], y, (dy) => {
-    const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
+    const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
     const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
     for (const part of parts) {
       if (dx) inputGradient(dx, dy, w, job, part);
@@ -76,14 +76,14 @@ function partsOf(pixels: number, most: number): Part[] {
 }
 
 function unfold(x: Tensor, job: Job, part: Part): Tensor {
-  const col = empty([part.count, job.k], 'conv2d columns');
+  const col = empty([part.count, job.k], 'conv2d columns', x.dtype);
   dispatch('unfold/unfold', { x, col }, launch(part.count * job.params.channels, job, part));
   return col;
 }
 
 function inputGradient(dx: Tensor, dy: Tensor, w: Tensor, job: Job, part: Part): void {
   const { n, k } = job;
-  const dcol = empty([part.count, k], 'conv2d dcolumns');
+  const dcol = empty([part.count, k], 'conv2d dcolumns', dy.dtype);
   const left = { tensor: dy, at: part.first * n, row: n, col: 1 };
   gemm({ a: left, b: { tensor: w, row: k, col: 1 }, y: { tensor: dcol, row: k }, m: part.count, n: k, k: n });
   dispatch('unfold/fold', { dcol, dx }, launch(size(dx.shape), job, part));

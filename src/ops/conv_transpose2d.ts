@@ -20,15 +20,15 @@ export function convTranspose2d(x: Tensor, w: Tensor): Tensor {
   const launch = { params, threads: pixels * n };
   // w lies transposed, as [C, N·kh·kw]: x w is what forms call the input's gradient, and the other way round
   const { forward, input, weight } = forms(pixels, inputs, n);
-  const col = empty([pixels, n], 'convTranspose2d columns');
+  const col = empty([pixels, n], 'convTranspose2d columns', x.dtype);
   gemm(input(x, w, col));
-  const y = empty([images, height * tall, width * wide, channels], 'convTranspose2d');
+  const y = empty([images, height * tall, width * wide, channels], 'convTranspose2d', x.dtype);
   dispatch('conv_transpose/spread', { col, y }, launch);
 
   return record('convTranspose2d', [x, w], y, (dy) => {
-    const dcol = empty([pixels, n], 'convTranspose2d dcolumns');
+    const dcol = empty([pixels, n], 'convTranspose2d dcolumns', dy.dtype);
     dispatch('conv_transpose/collect', { dy, dcol }, launch);
-    const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
+    const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
     if (dx) gemm(forward(dcol, w, dx));
     const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
     if (dw) gemm(weight(x, dcol, dw));

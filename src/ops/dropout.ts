@@ -56,7 +56,7 @@ function drawOf(op: string, rate: number): Draw {
 }
 
 function masked(x: Tensor, draw: Draw): Tensor {
-  const y = empty(x.shape, 'dropout');
+  const y = empty(x.shape, 'dropout', x.dtype);
   const count = size(x.shape);
   dispatch('dropout/forward', { x, y }, { params: { count, ...draw }, items: Math.ceil(count / 4) });
   return y;

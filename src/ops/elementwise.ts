@@ -1,12 +1,12 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
-import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
+import { empty, viewAs, type Dtype, type Tensor } from '../autograd/tensor.ts';
 import { recall, recomputable, recomputableAs, record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 
 type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
 
 function each(entry: string, inputs: Inputs, value = 0): Tensor {
-  const y = empty(inputs.a.shape, entry);
+  const y = empty(inputs.a.shape, entry, inputs.a.dtype);
   const count = size(y.shape);
   const launch = { items: Math.ceil(count / 4), params: { count, value } };
   dispatch(`elementwise/${entry}`, { ...inputs, y }, launch);
@@ -50,6 +50,17 @@ export function relu(x: Tensor): Tensor {
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const y = record('reshape', [x], viewAs(x, shape), (dy) => [viewAs(dy, x.shape)]);
   return recomputableAs(y, x, (same) => viewAs(same, shape));
+}
+
+/** The same values in other storage; x itself where it is so stored. */
+export function cast(x: Tensor, dtype: Dtype): Tensor {
+  if (x.dtype === dtype) return x;
+  const copy = (from: Tensor, type: Dtype): Tensor => {
+    const to = empty(x.shape, 'cast', type);
+    copyInto(from, to);
+    return to;
+  };
+  return record('cast', [x], copy(x, dtype), (dy) => [copy(dy, x.dtype)]);
 }
 
 /** Copies x over a tensor of as many elements, outside of the tape. */

@@ -23,14 +23,14 @@ export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}):
   const { file, tuning, workgroups, params } = choose(rows, channels, eps);
   const stats = empty([rows, 2], 'layernorm stats');
   const normalise = (from: Tensor, into: Tensor): Tensor => {
-    const y = empty(x.shape, 'layernorm');
+    const y = empty(x.shape, 'layernorm', x.dtype);
     dispatch(`${file}/forward`, { x: from, w, b, y, stats: into }, { params, tuning, workgroups });
     return y;
   };
   const output = record('layernorm', [x, w, b], normalise(x, stats), (dy) => {
     const kept = recall(x);
     const affine = w.requiresGrad || b.requiresGrad;
-    const dx = empty(x.shape, 'dx');
+    const dx = empty(x.shape, 'dx', x.dtype);
     const part_w = empty([params.runs, channels], 'dw parts');
     const part_b = empty([params.runs, channels], 'db parts');
     if (file !== 'layernorm') {

@@ -25,7 +25,7 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
     const [n] = w.shape as [number];
     expectShape('linearEach', `weight ${t}`, w.shape, [n, k]);
     expectShape('linearEach', `bias ${t}`, bs[t]!.shape, [n]);
-    const y = empty([...rest, n], 'linearEach');
+    const y = empty([...rest, n], 'linearEach', x.dtype);
     const [b, out] = [{ tensor: w, row: 1, col: k }, { tensor: y, row: n }];
     gemm({ a: block(x, t), b, y: out, m, n, k, bias: bs[t]! });
     return y;
@@ -40,7 +40,7 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
       if (dw) gemm({ a: left, b: block(kept, t), y: { tensor: dw, row: k }, m: n, n: k, k: m });
       return { dw, db: dy && b.requiresGrad ? columnSums(dy, 1, m, n, b.shape) : null };
     });
-    const dx = x.requiresGrad ? empty(x.shape, 'dx') : null;
+    const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
     if (dx && dys.includes(null)) clear(dx);
     dys.forEach((dy, t) => {
       const n = ws[t]!.shape[0]!;

@@ -102,7 +102,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor | null): Tensor {
   if (batched) expectShape('linear', 'the first axis of x', x.shape.slice(0, 1), [batch]);
   if (b) expectShape('linear', 'b', b.shape, batched ? [batch, n] : [n]);
   const m = size(x.shape) / k / batch;
-  const y = empty([...x.shape.slice(0, -1), n], 'linear');
+  const y = empty([...x.shape.slice(0, -1), n], 'linear', x.dtype);
   gemm({ ...forms(m, n, k).forward(x, w, y), batch, bias: b, biasBatch: batched ? n : 0 });
   return record('linear', b ? [x, w, b] : [x, w], y, (dy) => [
     x.requiresGrad ? inputGradient(dy, w, x, { m, n, k, batch }) : null,
@@ -135,7 +135,7 @@ export function forms(m: number, n: number, k: number) {
 type Sizes = { m: number; n: number; k: number; batch: number };
 
 function inputGradient(dy: Tensor, w: Tensor, x: Tensor, { m, n, k, batch }: Sizes): Tensor {
-  const dx = empty(x.shape, 'linear dx');
+  const dx = empty(x.shape, 'linear dx', x.dtype);
   gemm({ ...forms(m, n, k).input(dy, w, dx), batch });
   return dx;
 }

@@ -21,12 +21,12 @@ export function mergePatches(x: Tensor): Tensor {
     params: { images, down, across, items }, tuning: { Item }, items: images * down * across * 4 * items,
   };
   const gather = (): Tensor => {
-    const y = empty([...x.shape.slice(0, -3), down, across, 4 * channels], 'merged patches');
+    const y = empty([...x.shape.slice(0, -3), down, across, 4 * channels], 'merged patches', x.dtype);
     dispatch('merge_patches/forward', { x, y }, launch);
     return y;
   };
   const output = record('mergePatches', [x], gather(), (dy) => {
-    const dx = empty(x.shape, 'dx');
+    const dx = empty(x.shape, 'dx', x.dtype);
     dispatch('merge_patches/backward', { dy, dx }, launch);
     return [dx];
   });

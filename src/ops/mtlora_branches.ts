@@ -26,7 +26,7 @@ type Run = Branch & { readonly stream: number; readonly count: number };
 /** P [M, R] = scale · input Aᵀ for every branch, side by side. */
 export function projectDown(job: Job, x: Tensor, a: Tensor): Tensor {
   const { m, k, rank, ownInputs } = job;
-  const p = empty([m, Math.max(1, rank)], 'low-rank p');
+  const p = empty([m, Math.max(1, rank)], 'low-rank p', x.dtype);
   for (const { at, rank: r, scale, stream, count } of runs(job, ownInputs)) {
     gemm({
       a: inputOf(job, x, stream), b: { tensor: a, at: at * k, row: 1, col: k, batch: r * k },
@@ -39,7 +39,7 @@ export function projectDown(job: Job, x: Tensor, a: Tensor): Tensor {
 
 /** Σ_g dy[g], [M, N]. */
 export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor {
-  const total = empty([m, n], 'sum of streams');
+  const total = empty([m, n], 'sum of streams', dy.dtype);
   const params = { m, n, k, streams: branches.length, rank, has_bias: 0, include_shared: 0 };
   const flops = branches.length * m * n;
   if (m * n % 4 === 0) {
@@ -57,7 +57,7 @@ export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor
  */
 export function projectBack(job: Job, dy: Tensor, total: Tensor, bt: Tensor): Tensor {
   const { m, n, rank } = job;
-  const dp = empty([m, Math.max(1, rank)], 'low-rank dp');
+  const dp = empty([m, Math.max(1, rank)], 'low-rank dp', dy.dtype);
   for (const { at, rank: r, scale, stream, count } of runs(job, true)) {
     gemm({
       a: gradientOf(job, dy, total, stream), b: { tensor: bt, at: at * n, row: 1, col: n, batch: r * n },

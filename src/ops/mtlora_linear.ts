@@ -54,14 +54,14 @@ export function mtloraLinear(
   const { m, n, k, rank, ownInputs } = job;
   const streams = options.ranks.length;
   const p = projectDown(job, x, a);
-  const y = empty([streams, ...x.shape.slice(1, -1), n], 'mtlora linear');
+  const y = empty([streams, ...x.shape.slice(1, -1), n], 'mtlora linear', x.dtype);
   forward(job, x, weights, p, y);
 
   const output = record('mtloraLinear', [x, w, a, bt, ...(bias ? [bias] : [])], y, (dy) => {
     const total = streams > 1 ? sumStreams(job, dy) : dy;
     const low = rank > 0 && (x.requiresGrad || a.requiresGrad);
     const dp = low ? projectBack(job, dy, total, bt) : null;
-    const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx') : null;
+    const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx', x.dtype) : null;
     if (dx) inputGradient(job, total, w, dp, a, dx);
     if (dx && dp && ownInputs) ownInputGradients(job, dp, a, dx);
     const kept = w.requiresGrad || (a.requiresGrad && dp) ? recall(x) : x;
@@ -76,7 +76,7 @@ export function mtloraLinear(
   });
   if (2 * (k + rank) > CHEAP * streams) return output;
   return recomputable(output, () => {
-    const again = empty(y.shape, 'mtlora linear again');
+    const again = empty(y.shape, 'mtlora linear again', y.dtype);
     forward(job, recall(x), weights, p, again);
     return again;
   });

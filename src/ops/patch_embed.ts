@@ -28,7 +28,7 @@ export function patchEmbed(image: Tensor, w: Tensor, b: Tensor): Tensor {
 function patches(x: Tensor, p: number): Tensor {
   const [images, channels, height, width] = x.shape as [number, number, number, number];
   const [down, across] = [height / p, width / p];
-  const y = empty([images, down, across, channels * p * p], 'patches');
+  const y = empty([images, down, across, channels * p * p], 'patches', x.dtype);
   const [items, Item] = p % 4 === 0 ? [p / 4, 'vec4f'] : [p, 'f32'];
   const launch = {
     params: { images, channels, down, across, rows: p, items },
@@ -36,7 +36,7 @@ function patches(x: Tensor, p: number): Tensor {
   };
   dispatch('patch_embed/forward', { x, y }, launch);
   return record('patches', [x], y, (dy) => {
-    const dx = empty(x.shape, 'dx');
+    const dx = empty(x.shape, 'dx', x.dtype);
     dispatch('patch_embed/backward', { dy, dx }, launch);
     return [dx];
   });

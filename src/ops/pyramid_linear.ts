@@ -59,7 +59,7 @@ function levelsOf(xs: readonly Tensor[], w: Tensor, b: Tensor | null): Level[] {
 function forward(maps: Map<string, Tensor>, level: Level, w: Tensor, bias: Tensor | null): void {
   const { x, batch, m, n, k, first, total, side } = level;
   const known = maps.get(side);
-  const map = known ?? empty([...x.shape.slice(0, -1), n], 'pyramidLinear map');
+  const map = known ?? empty([...x.shape.slice(0, -1), n], 'pyramidLinear map', x.dtype);
   maps.set(side, map);
   gemm({
     a: rowMajor(x, m, k), b: { tensor: w, at: first, row: 1, col: total, batch: n * total },
@@ -83,7 +83,7 @@ function backward(
     });
   }
   if (!x.requiresGrad) return null;
-  const dx = empty(x.shape, 'dx');
+  const dx = empty(x.shape, 'dx', x.dtype);
   gemm({
     a: rowMajor(dmap, m, n), b: { tensor: w, col: 1, ...block }, y: rowMajor(dx, m, k), m, n: k, k: n, batch,
   });

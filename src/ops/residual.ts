@@ -43,14 +43,14 @@ export function residual(x: Tensor, branch: Tensor, options: ResidualOptions): T
   const residualStreams = shared ? 1 : streams;
   const mask = maskOf('residual', branch, options.rate, options);
 
-  const y = empty(branch.shape, 'residual');
+  const y = empty(branch.shape, 'residual', branch.dtype);
   if (mask) launch('forward_masked', { x, branch, mask, y }, x, branch, residualStreams);
   else launch('forward', { x, branch, y }, x, branch, residualStreams);
 
   return record('residual', [x, branch], y, (dy) => {
     const dbranch = !branch.requiresGrad ? null : mask ? scaleSamples(dy, mask) : dy;
     if (!x.requiresGrad || x.shape[0] === streams) return [dy, dbranch];
-    const dx = empty(x.shape, 'residual gradient');
+    const dx = empty(x.shape, 'residual gradient', x.dtype);
     launch('sum_streams', { dy, dx }, x, branch, residualStreams);
     return [dx, dbranch];
   });
@@ -66,7 +66,7 @@ function maskOf(op: string, x: Tensor, rate: number, { training, mask }: DropPat
 }
 
 function scaleSamples(branch: Tensor, mask: Tensor): Tensor {
-  const y = empty(branch.shape, 'dropPath');
+  const y = empty(branch.shape, 'dropPath', branch.dtype);
   launch('scale', { branch, mask, y }, branch, branch, 0);
   return y;
 }

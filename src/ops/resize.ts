@@ -32,7 +32,7 @@ function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, 
   const at = from.shape.length + axis;
   const old = from.shape[at]!;
   if (old === extent) return from;
-  const to = empty(from.shape.with(at, extent), 'resize');
+  const to = empty(from.shape.with(at, extent), 'resize', from.dtype);
   const columns = size(from.shape.slice(at + 1));
   const { width, tuning } = itemsFor(columns);
   const outer = size(from.shape.slice(0, at));

@@ -23,7 +23,7 @@ export function resizeSum(base: Tensor, maps: readonly Tensor[]): Tensor {
     expectShape('resizeSum', `map ${k}`, shape, base.shape.with(at, h).with(at + 1, w));
     return [h, w];
   });
-  const y = empty(base.shape, 'resizeSum');
+  const y = empty(base.shape, 'resizeSum', base.dtype);
   launch(base, maps, extents, y);
   return record('resizeSum', [base, ...maps], y, (dy) =>
     [dy, ...maps.map((map, k) => map.requiresGrad ? resizeTransposed(dy, ...extents[k]!) : null)]);

@@ -20,7 +20,7 @@ export function scaleBy(x: Tensor, factor: Tensor): Tensor {
 }
 
 function times(x: Tensor, factor: Tensor): Tensor {
-  const y = empty(x.shape, 'scaled');
+  const y = empty(x.shape, 'scaled', x.dtype);
   const count = size(x.shape);
   const launch = { items: Math.ceil(count / 4), params: { count, value: 0 } };
   dispatch('elementwise/scale_by', { a: x, b: factor, y }, launch);

@@ -28,14 +28,15 @@ export function windowAttention(qkv: Tensor, biasTable: Tensor, options: WindowA
   const { windows, heads, area, runs, plain } = job;
   const table = biasTable;
   const threads = windows * heads * area;
-  const [y, lse] = [empty(job.shape, 'attention'), empty([windows, heads, area], 'attention lse')];
+  const y = empty(job.shape, 'attention', qkv.dtype);
+  const lse = empty([windows, heads, area], 'attention lse');
   const flops = 4 * threads * area * job.headDim;                          // of q·kᵀ and p·v together
   if (panel) dispatch('window_attention_panel/forward', { qkv, table, y, lse }, { ...panel, flops });
   else if (tile) tileForward(job, tile, { qkv, table, y, lse }, flops);
   else dispatch('window_attention/forward', { qkv, table, y, lse }, { ...plain, threads, flops });
 
   return record('windowAttention', [qkv, biasTable], y, (dy) => {
-    const dqkv = empty(qkv.shape, 'dqkv');
+    const dqkv = empty(qkv.shape, 'dqkv', qkv.dtype);
     const known = { qkv, table, lse, dy };
     if (tile) return [dqkv, tileBackward(job, tile, { ...known, y, dqkv }, flops)];
     const part = empty([runs, heads, area, area], 'dtable parts');

@@ -31,7 +31,7 @@ export function balancedBce(
   const { loss, totals, params, tuning } = reduceLoss('balanced_bce', buffers, vectors, { pixels, weight });
 
   return record('balancedBce', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'balancedBce gradient');
+    const dx = empty(logits.shape, 'balancedBce gradient', logits.dtype);
     const inputs = { ...buffers, saved_totals: totals, dy };
     dispatch('balanced_bce/backward', { ...inputs, dx }, { params, tuning, threads: vectors });
     return [dx, null];

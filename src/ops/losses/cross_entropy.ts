@@ -26,7 +26,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   const { loss, totals, params, tuning } = found;
 
   return record('crossEntropy', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'crossEntropy gradient');
+    const dx = empty(logits.shape, 'crossEntropy gradient', logits.dtype);
     const inputs = { x: logits, labels, saved_softmax: softmax, saved_totals: totals, dy };
     dispatch(`${kernel}/backward`, { ...inputs, dx }, { params, tuning, threads: pixels });
     return [dx, null];

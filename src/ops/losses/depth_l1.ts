@@ -21,7 +21,7 @@ export function depthL1(logits: Tensor, labels: Tensor): Tensor {
   const { loss, totals, params, tuning } = reduceLoss('depth_l1', buffers, vectors, { pixels });
 
   return record('depthL1', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'depthL1 gradient');
+    const dx = empty(logits.shape, 'depthL1 gradient', logits.dtype);
     const inputs = { ...buffers, saved_totals: totals, dy };
     dispatch('depth_l1/backward', { ...inputs, dx }, { params, tuning, threads: vectors });
     return [dx, null];

@@ -23,7 +23,7 @@ export function normalsL1(logits: Tensor, labels: Tensor): Tensor {
   const { loss, totals, params, tuning } = reduceLoss('normals_l1', buffers, pixels, sizes);
 
   return record('normalsL1', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'normalsL1 gradient');
+    const dx = empty(logits.shape, 'normalsL1 gradient', logits.dtype);
     const inputs = { ...buffers, saved_totals: totals, dy };
     dispatch('normals_l1/backward', { ...inputs, dx }, { params, tuning, threads: pixels });
     return [dx, null];
