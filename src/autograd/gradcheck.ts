@@ -30,11 +30,12 @@ export type GradcheckOptions = {
  * directional derivative of the definition along random directions (two evaluations a direction, not two an
  * element).
  *
+ * @returns the largest error of both kinds
  * @throws Error `output 0: …` or `gradient of input 1 along direction[0]: got …, want … ± …`
  */
 export async function gradcheck(
   gpu: Gpu, op: Op, definition: Definition, shapes: readonly Shape[], options: GradcheckOptions = {},
-): Promise<void> {
+): Promise<{ output: number; gradient: number }> {
   const { tolerance = 2e-6, fixed = [], halves = [], seed = 1, around = (body) => body() } = options;
   const random = normals(seed);
   const host = shapes.map((shape, i) => {
@@ -52,12 +53,12 @@ export async function gradcheck(
   const seeds = upstream.map((values, i) => lasting(gpu, `upstream ${i}`, [values.length], values));
   try {
     const { outputs, gradients } = await run(gpu, op, inputs, seeds, around);
-    outputs.forEach((got, i) => expectClose(`output ${i}`, got, want[i]!, tolerance));
+    const apart = outputs.map((got, i) => expectClose(`output ${i}`, got, want[i]!, tolerance));
     const loss = (values: Float64Array[]): number =>
       list(definition(...values)).reduce((sum, y, i) => sum + dot(y, upstream[i]!), 0);
-    gradients.forEach((gradient, i) => {
-      if (!fixed.includes(i)) expectDerivative(i, gradient, loss, exact, random, options);
-    });
+    const gradientsApart = gradients.map((gradient, i) =>
+      fixed.includes(i) ? 0 : expectDerivative(i, gradient, loss, exact, random, options));
+    return { output: Math.max(...apart), gradient: Math.max(...gradientsApart) };
   } finally {
     for (const tensor of [...inputs, ...seeds]) release(gpu, tensor);
   }
@@ -67,7 +68,8 @@ function expectDerivative(
   input: number, gradient: Float32Array | null, loss: (values: Float64Array[]) => number,
   exact: readonly Float64Array[], random: () => number,
   { gradTolerance = 2e-5, epsilon = 1e-4 }: GradcheckOptions,
-): void {
+): number {
+  let largest = 0;
   for (let d = 0; d < 2; d++) {
     const direction = Float64Array.from(exact[input]!, () => random());
     const moved = (by: number): Float64Array[] =>
@@ -76,12 +78,15 @@ function expectDerivative(
     const terms = direction.map((v, n) => v * (gradient?.[n] ?? 0));
     const got = terms.reduce((sum, term) => sum + term, 0);
     // the noise of a sum is that of its terms, also where they cancel
-    const bound = gradTolerance * Math.max(Math.abs(want), norm(terms), 1e-6);
-    if (!(Math.abs(got - want) <= bound)) {
+    const scale = Math.max(Math.abs(want), norm(terms), 1e-6);
+    const error = Number.isFinite(got) ? Math.abs(got - want) / scale : Infinity;
+    if (!(error <= gradTolerance)) {
       throw new Error(`gradient of input ${input} along direction[${d}]: `
-        + `got ${got}, want ${want} ± ${bound}`);
+        + `got ${got}, want ${want} ± ${gradTolerance * scale}`);
     }
+    largest = Math.max(largest, error);
   }
+  return largest;
 }
 
 async function run(
@@ -102,13 +107,13 @@ async function run(
   return { outputs: read.slice(0, count), gradients: present.map((there) => there ? rest.shift()! : null) };
 }
 
-/** @throws Error where the relative L2 error of `got` exceeds `tolerance` */
+/** @returns the relative L2 error of `got` @throws Error where it exceeds `tolerance` */
 export function expectClose(
   what: string, got: ArrayLike<number>, want: ArrayLike<number>, tolerance: number,
-): void {
+): number {
   if (got.length !== want.length) throw new Error(`${what}: got ${got.length} values, want ${want.length}`);
   const error = relL2(got, want);
-  if (error <= tolerance) return;
+  if (error <= tolerance) return error;
   let worst = 0;
   for (let i = 0; i < want.length; i++) {
     const miss = (k: number): number => Number.isFinite(got[k]!) ? Math.abs(got[k]! - want[k]!) : Infinity;

@@ -1,13 +1,83 @@
-import { listAdapters } from '../../gpu/device.ts';
-import type { Register } from './command.ts';
+import { listAdapters, openGpu, type Gpu } from '../../gpu/device.ts';
+import { kernelForm, type KernelForm } from '../../ops/kernel_form.ts';
+import { checkOps, measureSpeed, TOLERANCE, type Check, type Speed } from '../self_test.ts';
+import { Exit, type Register, type Terminal } from './command.ts';
+import { addDevice, addExamples } from './options.ts';
+
+const EXAMPLES = [
+  ['every adapter, each tested for some seconds', 'devices'],
+  ['what there is, at once', 'devices --no-test'],
+  ['one of them', 'devices --device nvidia'],
+] as const;
+
+const FORMS: Readonly<Record<KernelForm, string>> = {
+  plain: 'plain: run anywhere',
+  panel: 'panel: for software Vulkan',
+  tile: 'tile: for GPUs',
+};
+
+type Options = { readonly device?: string; readonly test: boolean };
 
 export const register: Register = (program, terminal) => {
-  program.command('devices')
-    .description('List the adapters that --device chooses from')
-    .action(async () => {
-      (await listAdapters()).forEach(({ name, vendor, driver, software }, i) => {
-        const kind = software ? '  (software)' : '';
-        terminal.say(`${i}: ${name}  ${[vendor, driver].filter(Boolean).join(', ')}${kind}`);
-      });
-    });
+  const command = addExamples(program.command('devices'), EXAMPLES)
+    .description('List the adapters that --device chooses from, their limits, and test speed and correctness')
+    .option('--no-test', 'do not run the test, which takes about 5 seconds an adapter');
+  addDevice(command).action(async ({ device, test }: Options) => {
+    const adapters = await listAdapters();
+    const chosen = device === undefined ? adapters.map((_, i) => String(i)) : [device];
+    const wrong: string[] = [];
+    for (const wanted of chosen) {
+      const gpu = await openGpu({ device: wanted });
+      try {
+        const { name } = gpu.adapter;
+        terminal.say(`${adapters.findIndex((adapter) => adapter.name === name)}: ${name}`);
+        for (const line of describeDevice(gpu)) terminal.say(`   ${line}`);
+        if (test && !await passes(gpu, terminal)) wrong.push(`"${name}"`);
+      } finally {
+        gpu.close();
+      }
+    }
+    if (wrong.length === 0) return;
+    throw new Exit(1, `devices: ${wrong.join(' and ')} must compute what the definitions in f64 say, and does`
+      + ' not: update the driver, or choose another adapter with --device');
+  });
 };
+
+function describeDevice(gpu: Gpu): string[] {
+  const { adapter: { vendor, architecture, driver, software }, limits, features, subgroupSize } = gpu;
+  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const used = [...features].filter((feature) => feature !== 'core-features-and-limits');
+  return [
+    `kind       ${software ? `software, on the CPU: ${vendor}` : `GPU: ${vendor} ${architecture}`}`,
+    `driver     ${driver}, by ${BACKENDS[process.platform] ?? 'Vulkan'}`,
+    `limits     ${mib(limits.maxStorageBufferBindingSize)} a tensor, ${mib(limits.maxBufferSize)} a buffer, `
+      + `${limits.maxStorageBuffersPerShaderStage} buffers a kernel`,
+    `workgroup  ${limits.maxComputeInvocationsPerWorkgroup} threads, `
+      + `${limits.maxComputeWorkgroupStorageSize / 1024} KiB shared, subgroups of ${subgroupSize}`,
+    `features   ${used.toSorted().join(', ') || 'none of those that kernels use'}`,
+    `kernels    ${FORMS[kernelForm(gpu)]}`,
+  ];
+}
+
+/** What Dawn drives a GPU by; elsewhere Vulkan. */
+const BACKENDS: Readonly<Record<string, string>> = { win32: 'Direct3D 12', darwin: 'Metal' };
+
+async function passes(gpu: Gpu, terminal: Terminal): Promise<boolean> {
+  terminal.status('measuring its speed');
+  for (const speed of await measureSpeed(gpu)) terminal.say(`   ${describeSpeed(speed)}`);
+  terminal.status('holding it to definitions in f64');
+  const checks = await checkOps(gpu);
+  terminal.status(null);
+  for (const check of checks) terminal.say(`   ${describeCheck(check)}`);
+  return checks.every(({ pass }) => pass);
+}
+
+function describeSpeed({ name, value, unit, of }: Speed): string {
+  return `${name.padEnd(10)} ${value.toPrecision(3)} ${unit}, ${of}`;
+}
+
+function describeCheck({ name, output, gradient, pass }: Check): string {
+  const errors = Object.entries({ output, gradient }).map(([what, error]) =>
+    `${what} ${error.toExponential(1)} of ${TOLERANCE[what as keyof typeof TOLERANCE].toExponential(0)}`);
+  return `${name.padEnd(10)} ${pass ? 'PASS' : 'FAIL'}  relative error ${errors.join(', ')} allowed`;
+}
