@@ -9,7 +9,7 @@ import {
 import { HUMAN_PARTS_CLASSES, PASCAL_SEMSEG_CLASSES } from './pascal_classes.ts';
 import { resizeCubic, resizeNearest } from './resample.ts';
 import type { DataTask, Field, Sample } from './sample.ts';
-import { expectFiles, missingFile, type NeededFile } from './split.ts';
+import { expectFiles, missingFile, type NeededFile, type OnBadSample } from './split.ts';
 
 export type DatasetKind = 'pascal' | 'nyud' | 'folder';
 export type DatasetSpec = {
@@ -29,8 +29,8 @@ type Source = {
   image(id: string): Promise<Field>;
   /** At the size of its file; null where the image has none of the kind. */
   label(id: string, task: DataTask): Field | null;
-  /** The ids, after seeing that every file is there. */
-  list(): string[];
+  /** The ids, after seeing that every file is there, unless bad samples are skipped. */
+  list(onBadSample: OnBadSample): string[];
   read(id: string): Promise<Sample>;
 };
 
@@ -46,7 +46,7 @@ function sourceOf(spec: DatasetSpec): Source {
       files: pascalFiles,
       image: (id) => readPascalImage(root, id),
       label: (id, task) => readPascalLabel(root, id, task),
-      list: () => listPascal(root, split, tasks),
+      list: (onBadSample) => listPascal(root, split, tasks, onBadSample),
       read: (id) => readPascal(root, id, tasks),
     };
     case 'nyud': return {
@@ -56,7 +56,7 @@ function sourceOf(spec: DatasetSpec): Source {
       files: nyudFiles,
       image: (id) => readNyudImage(root, id),
       label: (id, task) => readNyudLabel(root, id, task),
-      list: () => listNyud(root, split, tasks),
+      list: (onBadSample) => onBadSample === 'skip' ? nyudIds(root, split) : listNyud(root, split, tasks),
       read: (id) => readNyud(root, id, tasks),
     };
     case 'folder': return folderSource(spec.layout, split, tasks);
@@ -74,9 +74,9 @@ function folderSource(layout: FolderLayout, split: string, tasks: readonly DataT
     files: (needed) => folderFiles(layout, needed),
     image: (id) => readFolderImage(layout, id),
     label: (id, task) => readFolderLabel(layout, id, task),
-    list() {
+    list(onBadSample) {
       const ids = folderIds(layout, split);
-      expectFiles(layout.root, ids, folderFiles(layout, tasks));
+      if (onBadSample === 'error') expectFiles(layout.root, ids, folderFiles(layout, tasks));
       return ids;
     },
     async read(id) {
@@ -91,9 +91,12 @@ function folderSource(layout: FolderLayout, split: string, tasks: readonly DataT
   };
 }
 
-/** The ids of the split; throws, naming it, for the first file that the tasks need and that is not there. */
-export function listSamples(spec: DatasetSpec): string[] {
-  return expectTasks(spec).list();
+/**
+ * The ids of the split; throws, naming it, for the first file that the tasks need and that is not there,
+ * unless bad samples are skipped.
+ */
+export function listSamples(spec: DatasetSpec, onBadSample: OnBadSample = 'error'): string[] {
+  return expectTasks(spec).list(onBadSample);
 }
 
 /** The ids of the split as its list has them, whatever files there are. */

@@ -1,13 +1,14 @@
 // PASCAL-Part: an image's annotation is a struct with its objects, an object has a mask and a list of parts.
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { decoding, readFile } from './file.ts';
+import { decoding, FileError, readFile } from './file.ts';
 import { writeBytes } from './file_bytes.ts';
 import { readMat } from './mat.ts';
 import type { MatNumeric, MatStruct, MatValue } from './mat.ts';
 import { PART_CLASS, PERSON } from './pascal_classes.ts';
 import { makeField } from './sample.ts';
 import type { Field } from './sample.ts';
+import type { OnBadSample } from './split.ts';
 
 type Part = { name: string; mask: MatNumeric };
 /** `category` is PASCAL's class number, `empty` whether no pixel belongs to the object. */
@@ -19,15 +20,28 @@ const matPath = (root: string, id: string): string => join(root, 'human_parts', 
 
 /**
  * Which objects each image of the split has: `ImageSets/Parts/<split>.txt`, or, where it is missing or of
- * other ids, made from all of the annotations and written there.
+ * other ids, made from all of the annotations and written there. Where bad samples are skipped, annotations
+ * that cannot be read count as a person's, so that whoever reads the image meets the error, and nothing is
+ * written.
  */
-export function readPartsIndex(root: string, split: string, ids: readonly string[]): PartsIndex {
+export function readPartsIndex(
+  root: string, split: string, ids: readonly string[], onBadSample: OnBadSample,
+): PartsIndex {
   const path = join(root, 'ImageSets', 'Parts', `${split}.txt`);
   const stored = readIndexFile(path);
   if (stored && stored.size === new Set(ids).size && ids.every((id) => stored.has(id))) return stored;
-  const index = new Map(ids.map((id) =>
-    [id, readObjects(matPath(root, id)).map(({ category, empty }) => (empty ? -1 : category))] as const));
-  writeIndexFile(path, index);
+  let whole = true;
+  const categories = (id: string): number[] => {
+    try {
+      return readObjects(matPath(root, id)).map(({ category, empty }) => (empty ? -1 : category));
+    } catch (error) {
+      if (onBadSample === 'error' || !(error instanceof FileError)) throw error;
+      whole = false;
+      return [PERSON];
+    }
+  };
+  const index = new Map(ids.map((id) => [id, categories(id)] as const));
+  if (whole) writeIndexFile(path, index);
   return index;
 }
 

@@ -9,6 +9,7 @@ import { countBatches, following, permutation } from './order.ts';
 import type { Position } from './order.ts';
 import { keyOf } from './philox.ts';
 import type { DataTask } from './sample.ts';
+import type { OnBadSample } from './split.ts';
 import type { Overshoot, WarpFill } from './transforms.ts';
 
 export type LoaderOptions = {
@@ -29,7 +30,7 @@ export type LoaderOptions = {
    * A file that cannot be read: stop with its error, or leave the sample out and count it. In training
    * the next one of the list stands in, so that batches stay full; in validation the batch gets shorter.
    */
-  readonly onBadSample?: 'error' | 'skip';
+  readonly onBadSample?: OnBadSample;
   readonly overshoot?: Overshoot;
   readonly warpFill?: WarpFill;
 };
@@ -46,8 +47,12 @@ export type Batch = Position & {
   readonly labels: Readonly<Record<string, Uint8Array | Float32Array>>;
 };
 
-/** `waitMs` is what `next()` spent waiting; `skipped` tells what was wrong with each sample left out. */
-export type LoaderStats = { waitMs: number; skipped: string[] };
+export type LoaderStats = {
+  /** What `next()` spent waiting. */
+  waitMs: number;
+  /** What was wrong with samples that were left out, and how often each was. */
+  readonly skipped: Map<string, number>;
+};
 
 export type Loader = {
   readonly samples: number;
@@ -71,7 +76,8 @@ export function openLoader(options: LoaderOptions): Loader {
   expectCount('start.epoch', start.epoch, 0);
   expectCount('start.batch', start.batch, 0);
   keyOf(options.seed); // throws before any thread is started
-  const ids = listSamples(options.dataset);
+  const { onBadSample = 'error' } = options;
+  const ids = listSamples(options.dataset, onBadSample);
   const batchesPerEpoch = countBatches(ids.length, options.batchSize, options.train);
   if (batchesPerEpoch === 0) {
     const images = `${ids.length} images of "${options.dataset.split}"`;
@@ -85,7 +91,6 @@ export function openLoader(options: LoaderOptions): Loader {
   const { dataset, size, batchSize, train, seed, overshoot = 'clamp', warpFill = 'zero' } = options;
   const decoding: Decoding = { dataset, ids, size, batchSize, train, seed, overshoot, warpFill, slots };
   const decoders = workers === 0 ? new InlineDecoders(decoding) : new WorkerDecoders(workers, decoding);
-  const { onBadSample = 'error' } = options;
   return new BatchLoader({ decoding, decoders, batchesPerEpoch, start, onBadSample });
 }
 
@@ -94,16 +99,16 @@ type Setup = {
   readonly decoders: Decoders;
   readonly batchesPerEpoch: number;
   readonly start: Position;
-  readonly onBadSample: 'error' | 'skip';
+  readonly onBadSample: OnBadSample;
 };
 
 class BatchLoader implements Loader {
   readonly samples: number;
   readonly batchesPerEpoch: number;
-  readonly stats: LoaderStats = { waitMs: 0, skipped: [] };
+  readonly stats: LoaderStats = { waitMs: 0, skipped: new Map() };
   readonly #decoding: Decoding;
   readonly #decoders: Decoders;
-  readonly #onBadSample: 'error' | 'skip';
+  readonly #onBadSample: OnBadSample;
   readonly #flights: Flight[] = [];
   readonly #free: number[];
   #lent: number | null = null;
@@ -150,7 +155,7 @@ class BatchLoader implements Loader {
       const places = await this.#land(flight);
       if (places.some(({ size }) => size)) return this.#batch(flight, places);
     }
-    const [problem] = this.stats.skipped;
+    const [problem] = this.stats.skipped.keys();
     throw new Error(`None of the ${this.samples} samples can be read; the first: ${problem}`);
   }
 
@@ -163,7 +168,10 @@ class BatchLoader implements Loader {
       if (result.status === 'rejected') throw result.reason;
       return result.value;
     });
-    this.stats.skipped.push(...places.flatMap(({ problems }) => problems));
+    const { skipped } = this.stats;
+    for (const problem of places.flatMap(({ problems }) => problems)) {
+      skipped.set(problem, (skipped.get(problem) ?? 0) + 1);
+    }
     return places;
   }
 

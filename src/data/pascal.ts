@@ -10,7 +10,7 @@ import { readLabelPng, readRgbPng } from './png.ts';
 import { resizeCubic, resizeNearest } from './resample.ts';
 import { IGNORE, makeField } from './sample.ts';
 import type { DataTask, Field, Sample } from './sample.ts';
-import { expectFiles, readIds, type NeededFile } from './split.ts';
+import { expectFiles, readIds, type NeededFile, type OnBadSample } from './split.ts';
 import { classEdges, thin } from './thinning.ts';
 
 export const PASCAL_TASKS = ['semseg', 'human_parts', 'sal', 'normals', 'edge'] as const satisfies DataTask[];
@@ -34,12 +34,14 @@ export function pascalFiles(tasks: readonly DataTask[]): NeededFile[] {
   return tasks.includes('normals') ? [...files, { task: 'normals', paths: FILES['edge']! }] : files;
 }
 
-/** The ids of `split`, after seeing that every file is there that `tasks` need. */
-export function listPascal(root: string, split: string, tasks: readonly DataTask[]): string[] {
+/** The ids of `split`, after seeing that all files of `tasks` are there, unless bad ones are skipped. */
+export function listPascal(
+  root: string, split: string, tasks: readonly DataTask[], onBadSample: OnBadSample = 'error',
+): string[] {
   const ids = pascalIds(root, split);
-  expectFiles(root, ids, pascalFiles(tasks));
+  if (onBadSample === 'error') expectFiles(root, ids, pascalFiles(tasks));
   if (!tasks.includes('human_parts')) return ids;
-  const index = readPartsIndex(root, split, ids);
+  const index = readPartsIndex(root, split, ids, onBadSample);
   // Parts alone, without another task: images without people have nothing to teach.
   return tasks.length > 1 ? ids : ids.filter((id) => index.get(id)!.includes(PERSON));
 }

@@ -3,6 +3,9 @@ import { isAbsolute, join } from 'node:path';
 import { FileError, readFile } from './file.ts';
 import type { DataTask } from './sample.ts';
 
+/** What a sample leads to of which a file is missing or damaged: an error, or it is left out and counted. */
+export type OnBadSample = 'error' | 'skip';
+
 /** The ids of a split, one a line; each is a path inside the dataset, so none may lead out of it. */
 export function readIds(path: string): string[] {
   const lines = readFile(path).toString('utf8').split('\n');

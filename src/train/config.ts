@@ -26,6 +26,7 @@ export type ConfigFlags = {
   data?: string;
   dataPath?: string;
   tasks?: string;
+  onBadSample?: string;
   resume?: string;
   resumeBackbone?: string;
   pretrained?: string;
@@ -60,6 +61,7 @@ export const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['nyud', '--nyud', 'DATA.NYUD'],
   ['data', '--data', 'DATA.FILE'],
   ['tasks', '--tasks', 'TASKS'],
+  ['onBadSample', '--on-bad-sample', 'DATA.ON_BAD_SAMPLE'],
   ['resume', '--resume', 'MODEL.RESUME'],
   ['resumeBackbone', '--resume-backbone', 'MODEL.RESUME_BACKBONE'],
   ['pretrained', '--pretrained', 'MODEL.PRETRAINED'],

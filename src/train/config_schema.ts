@@ -24,6 +24,8 @@ const DATA = z.strictObject({
     .describe('ours: what turned and shrunk images bring in counts nowhere, instead of as class 0'),
   IMG_SIZE: whole(1).default(224)
     .describe('side of the square that images are resized to, in pixels; a multiple of 8 patches'),
+  ON_BAD_SAMPLE: oneOf('error', 'skip').default('error')
+    .describe('ours: where an image or label is missing or damaged, stop, or leave the sample out'),
   NUM_WORKERS: whole(0).default(4).describe('threads that decode images; 0 decodes between steps'),
   DATASET: unused(),
   INTERPOLATION: unused(),

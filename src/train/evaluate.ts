@@ -51,7 +51,7 @@ export class Evaluator {
     this.#store = store;
   }
 
-  /** Runs all batches of an epoch of `loader`, whose last one may be smaller. */
+  /** Runs all batches of the first epoch of `loader`, whose last one may be smaller. */
   async run(loader: Loader, options: EvaluateOptions = {}): Promise<Evaluation> {
     const { official = false, rows: wanted = 0, signal, onBatch } = options;
     const { tasks } = this.#store.spec;
@@ -59,9 +59,11 @@ export class Evaluator {
     const sums = new Float64Array(1 + tasks.length);
     const rows: SheetRow[] = [];
     let images = 0;
-    for (let i = 0; i < loader.batchesPerEpoch; i++) {
+    for (let done = 0; done < loader.batchesPerEpoch;) {
       signal?.throwIfAborted();
       const batch = await loader.next();
+      if (batch.epoch > 0) break;                    // no image of the last batches could be read
+      done = batch.batch + 1;
       const count = batch.ids.length;
       const { logits, losses } = await this.#predict(batch, count);
       losses.forEach((loss, t) => { sums[t]! += loss * count; });
@@ -70,7 +72,7 @@ export class Evaluator {
       });
       for (let at = 0; at < count && rows.length < wanted; at++) rows.push(sheetRow(batch, logits, at));
       images += count;
-      onBatch?.(i + 1, loader.batchesPerEpoch);
+      onBatch?.(done, loader.batchesPerEpoch);
     }
     const byTask = <T>(value: (t: number) => T): Partial<Record<Task, T>> =>
       Object.fromEntries(tasks.map(({ name }, t) => [name, value(t)]));

@@ -5,7 +5,9 @@ import { boardEntry, boardPictures } from './board.ts';
 import type { Config } from './config.ts';
 import { writeGallery } from './gallery.ts';
 import { writeReport } from './report/report.ts';
+import { readRun } from './report/run_record.ts';
 import type { LogEntry, RunFolder } from './run_folder.ts';
+import { skipLines, skippedSince, type SkipEntry, type Skipped } from './skips.ts';
 import { EventFile } from './tensorboard.ts';
 import type { Validated } from './validation.ts';
 
@@ -23,6 +25,8 @@ export class Journal {
   readonly #pictures: number;
   readonly #board: EventFile | null;
   readonly #versions: Readonly<Record<string, string>>;
+  readonly #said = new Set<string>();
+  #skipped: Skipped = new Map();
 
   constructor(
     folder: RunFolder, config: Config, start: { readonly step: number },
@@ -53,8 +57,24 @@ export class Journal {
     return [best.line];
   }
 
-  /** Writes the run's report, as far as it got. @returns what to say about it */
-  report(): string {
-    return `report     ${writeReport(this.#folder.path)}`;
+  /**
+   * Records samples that were left out: of training all so far, of validation those of one evaluation.
+   *
+   * @returns what to say about those that were not spoken of yet
+   */
+  skipped(split: SkipEntry['split'], step: number, skipped: Skipped): string[] {
+    const problems = skippedSince(split === 'train' ? this.#skipped : new Map(), skipped);
+    if (split === 'train') this.#skipped = new Map(skipped);
+    if (!problems) return [];
+    this.log({ kind: 'skipped', step, split, problems });
+    const fresh = Object.keys(problems).filter((problem) => !this.#said.has(problem));
+    for (const problem of fresh) this.#said.add(problem);
+    return fresh.map((problem) => `warning: ${problem}; the sample is left out`);
+  }
+
+  /** Writes the run's report, as far as it got. @returns what to say about it, and about samples left out */
+  report(): string[] {
+    const { path } = this.#folder;
+    return [...skipLines(readRun(path).skips), `report     ${writeReport(path)}`];
   }
 }

@@ -31,10 +31,13 @@ export async function runEvaluation(
   const { store } = await openModel(gpu, config, terminal.say, checkpoint);
   const found = await openValidation(gpu, store, config, terminal).run({ signal: terminal.interruption() });
   if (!found) throw new Exit(130, 'Interrupted: the evaluation is not complete');
-  terminal.say(resultsTable({ 'all images': found.metrics }));
+  for (const problem of found.skipped.keys()) terminal.say(`warning: ${problem}; the sample is left out`);
+  terminal.say(resultsTable({ [found.skipped.size > 0 ? 'the others' : 'all images']: found.metrics }));
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'evaluation.json');
-  writeBytes(path, [Buffer.from(`${JSON.stringify({ checkpoint: file, ...found.metrics }, null, 2)}\n`)]);
+  const skipped = found.skipped.size > 0 ? { skipped: Object.fromEntries(found.skipped) } : {};
+  const written = { checkpoint: file, ...found.metrics, ...skipped };
+  writeBytes(path, [Buffer.from(`${JSON.stringify(written, null, 2)}\n`)]);
   terminal.say(`output     ${path}`);
 }
 

@@ -35,6 +35,7 @@ export function openSplit(
     workers: Math.min(DATA.NUM_WORKERS, availableParallelism()),
     overshoot: COMPAT.UINT8_WRAP ? 'wrap' : 'clamp',
     warpFill: DATA.WARP_FILL_IGNORE ? 'ignore' : 'zero',
+    onBadSample: DATA.ON_BAD_SAMPLE,
     ...start && { start },
   });
 }

@@ -67,7 +67,7 @@ export async function runTraining(
 ): Promise<Validated> {
   await using cleanup = new AsyncDisposableStack();
   const run = await openRun(config, options, terminal, cleanup);
-  const { journal, signal, start, perEpoch } = run;
+  const { journal, signal, start, perEpoch, loader } = run;
   let last = options.evaluateFirst ? await validate(run, start.step) : null;
   if (signal.aborted) throw new Exit(130, 'Interrupted before the first update: there is nothing to save');
   try {
@@ -75,7 +75,7 @@ export async function runTraining(
       config, signal, start,
       anomaly: options.anomaly ?? false,
       step: run.trainStep,
-      loader: run.loader,
+      loader,
       save: (name, position) => save(run, name, position),
       async validate(step) { last = await validate(run, step); },
       scoreTraining: (step) => scoreTraining(run, step),
@@ -84,12 +84,13 @@ export async function runTraining(
         const line = (bar: boolean): string =>
           formatSummary(summary, progress, { bar, epochs: config.TRAIN.EPOCHS });
         terminal.status(line(true));
+        for (const note of journal.skipped('train', summary.step, loader.stats.skipped)) terminal.say(note);
         if (!terminal.interactive || summary.step % perEpoch === 0) terminal.say(line(false));
       },
     });
     if (ending.done) last ??= await validate(run, start.step);
     terminal.status(null);
-    terminal.say(journal.report());
+    for (const line of journal.report()) terminal.say(line);
     if (!ending.done) throw interrupted(run, ending.checkpoint);
     if (!last) throw new Exit(130, 'Interrupted: all is trained and saved, the evaluation is not complete');
     return last;
@@ -104,8 +105,8 @@ async function openRun(
   config: Config, options: RunOptions, terminal: Terminal, cleanup: AsyncDisposableStack,
 ): Promise<Run> {
   const { say } = terminal;
-  const samples = listSamples(datasetSpec(config, 'train')).length;
-  const validationSamples = listSamples(datasetSpec(config, 'val')).length;
+  const [samples, validationSamples] = (['train', 'val'] as const).map((split) =>
+    listSamples(datasetSpec(config, split), config.DATA.ON_BAD_SAMPLE).length) as [number, number];
   const perEpoch = updatesPerEpoch(config, samples);
   const folder = cleanup.adopt(new RunFolder(options.folder), (open) => open.close());
   const context = { spec: modelSpec(config), samples, stepsPerEpoch: perEpoch };
@@ -186,7 +187,8 @@ async function startingPoint(
 }
 
 async function save(run: Run, name: string, position: Position): Promise<void> {
-  const { folder, journal, store, config, gpu, terminal } = run;
+  const { folder, journal, store, config, gpu, terminal, loader } = run;
+  for (const note of journal.skipped('train', position.step, loader.stats.skipped)) terminal.say(note);
   terminal.status(`writing ${name}`);
   await saveCheckpoint(folder.file(name), store, config, position, versions(gpu));
   journal.log({ kind: 'checkpoint', step: position.step, file: name });
@@ -204,6 +206,7 @@ async function validateNow(run: Run, step: number): Promise<Validated | null> {
   const rows = Math.max(options.rows ?? 0, config.EVAL_PICTURES);
   const found = await validation.run({ signal, rows });
   if (!found) return null;
+  for (const note of journal.skipped('val', step, found.skipped)) terminal.say(note);
   const epochs = Math.ceil(step / perEpoch);
   terminal.say(resultsTable({ [step === 0 ? 'at the start' : `after epoch ${epochs}`]: found.metrics }));
   const lines = await journal.evaluated(store, { ...found, step, epochs, tracked: trackedAt(run, step) });

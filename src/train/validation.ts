@@ -7,8 +7,14 @@ import type { SheetRow } from './contact_sheet.ts';
 import { Evaluator } from './evaluate.ts';
 import { openSplit } from './prepare.ts';
 import { baselinesOf, metricsOf, type Metrics } from './results.ts';
+import type { Skipped } from './skips.ts';
 
-export type Validated = { readonly metrics: Metrics; readonly rows: readonly SheetRow[] };
+export type Validated = {
+  readonly metrics: Metrics;
+  readonly rows: readonly SheetRow[];
+  /** What was wrong with samples that were left out, and how often each was. */
+  readonly skipped: Skipped;
+};
 
 export type Validation = {
   /** null: interrupted. */
@@ -29,7 +35,8 @@ export function openValidation(
           official: config.COMPAT.OFFICIAL_METRICS, rows, signal,
           onBatch: (done, total) => terminal.status(`evaluating ${split} ${done}/${total} batches`),
         });
-        return { metrics: metricsOf(evaluation, baselinesOf(config)), rows: evaluation.rows };
+        const metrics = metricsOf(evaluation, baselinesOf(config));
+        return { metrics, rows: evaluation.rows, skipped: loader.stats.skipped };
       } catch (error) {
         if (!signal.aborted || error !== signal.reason) throw error;
         return null;

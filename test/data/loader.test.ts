@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -128,14 +128,36 @@ test.each([0, 2])('next() skips and counts bad files where it may, with %i worke
   const val = open(root, { workers, train: false, onBadSample: 'skip' });
   const [, batch] = await take(val, 2);
   expect(batch!.ids).toEqual(['img3', 'img5']);
-  expect(val.stats.skipped).toEqual([problem]);
+  expect(val.stats.skipped).toEqual(new Map([[problem, 1]]));
   const each = SIZE * SIZE;
   expect(batch!.labels['semseg']!.subarray(each)).toEqual(good[1]!.labels['semseg']!.subarray(2 * each));
 
   const train = open(root, { workers, batchSize: 7, onBadSample: 'skip' });
   const [full] = await take(train, 1);
   expect(full!.ids.filter((id) => id === 'img5')).toHaveLength(2);
-  expect([full!.ids.length, train.stats.skipped]).toEqual([7, [problem]]);
+  expect([full!.ids.length, train.stats.skipped]).toEqual([7, new Map([[problem, 1]])]);
+});
+
+test('next() leaves out samples that lack a file, which openLoader() refuses otherwise', async () => {
+  const root = manyImages();
+  const paths = ['JPEGImages/img4.jpg', 'human_parts/img6.mat'].map((name) => join(root, name));
+  for (const path of paths) rmSync(path);
+  const dataset = spec(root, { split: 'val' });
+  expect(() => open(root, { dataset, train: false })).toThrow(`Cannot read "${paths[0]}": no such file`);
+  const loader = open(root, { dataset, train: false, onBadSample: 'skip' });
+  expect((await take(loader, 3)).map(({ ids }) => ids)).toEqual(
+    [['img0', 'img1', 'img2'], ['img3', 'img5'], ['img0', 'img1', 'img2']]);      // img6 was its batch
+  const missing = paths.map((path) => `Cannot read "${path}": no such file`);
+  expect([...loader.stats.skipped.keys()]).toEqual(missing);
+});
+
+test('openLoader() keeps what has no readable parts where no other task is, and writes no index', () => {
+  const root = manyImages();
+  for (const split of ['train', 'val']) rmSync(join(root, 'ImageSets', 'Parts', `${split}.txt`));
+  writeFileSync(join(root, 'human_parts', 'img4.mat'), 'no matrix');
+  const loader = open(root, { dataset: spec(root, { tasks: ['human_parts'] }), onBadSample: 'skip' });
+  expect(loader.samples).toBe(7);
+  expect(existsSync(join(root, 'ImageSets', 'Parts', 'train.txt'))).toBe(false);
 });
 
 test('next() gives up where no sample can be read', async () => {

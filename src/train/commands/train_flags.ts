@@ -15,6 +15,7 @@ const GROUPS: Readonly<Record<string, readonly Flag[]>> = {
     ['--data-path <folder>', 'dataPath', 'the data set, where none of the three above is given'],
     ['--tasks <list>', 'tasks', 'the tasks, in this order, such as semseg,normals'],
     ['--batch-size <n>', 'batchSize', 'images of a batch'],
+    ['--on-bad-sample <what>', 'onBadSample', 'what a missing or damaged image or label leads to'],
   ],
   'Model:': [
     ['--resume-backbone <file>', 'resumeBackbone', 'a Swin checkpoint to start from (.pth, .safetensors)'],

@@ -8,6 +8,7 @@ import { modelSpec } from '../config.ts';
 import { readGallery, type Gallery } from '../gallery.ts';
 import { macRows, paramsReport, partRows, taskRows } from '../params_report.ts';
 import { mainScore, signed, TITLES } from '../results.ts';
+import { skippedIn, skipTotals } from '../skips.ts';
 import { lineChart, type Series } from './chart.ts';
 import { escapeHtml, htmlTable } from './html.ts';
 import { htmlPage } from './page.ts';
@@ -28,7 +29,7 @@ export function writeReport(folder: string): string {
 export function reportHtml(run: RunRecord): string {
   const steps = evenly(run.evaluations.map(({ step }) => step), MOST_STRIPS);
   return htmlPage(`${run.config.MODEL.NAME} ${run.config.TAG}`, [
-    head(run), tiles(run), results(run), trainingCharts(run), scoreCharts(run),
+    head(run), tiles(run), results(run), skips(run), trainingCharts(run), scoreCharts(run),
     gallery(run, readGallery(run.path, run.config.TASKS, steps)), parameters(run), profile(run.path),
     configuration(run),
   ]);
@@ -80,6 +81,17 @@ function results(run: RunRecord): string {
     ['loss, weighted sum', '', ...columns.map(({ loss }) => loss.total.toFixed(4)), 'lower'],
     ['Δm against single-task models', '', ...columns.map((found) => signed(found.delta_m) || '–'), 'higher'],
   ])}`;
+}
+
+/** Which samples the run did without, where there are any. */
+function skips({ skips: entries }: RunRecord): string {
+  if (entries.length === 0) return '';
+  const [train, val] = [skippedIn(entries, 'train'), skippedIn(entries, 'val')];
+  const problems = [...new Set([...train.keys(), ...val.keys()])];
+  const totals = skipTotals(entries).map((line) => `<p>${escapeHtml(line)}</p>`);
+  return `<h2>Samples left out</h2>${totals.join('')}`
+    + htmlTable([['what was wrong', 'training', 'validation'], ...problems.map((problem) =>
+      [problem, String(train.get(problem) ?? 0), String(val.get(problem) ?? 0)])]);
 }
 
 function trainingCharts({ train, evaluations, config: { TASKS } }: RunRecord): string {

@@ -6,6 +6,7 @@ import { loadConfig, type Config } from '../config.ts';
 import type { Summary } from '../monitor.ts';
 import type { Metrics } from '../results.ts';
 import type { LogEntry } from '../run_folder.ts';
+import type { SkipEntry } from '../skips.ts';
 
 export type Start = {
   readonly step: number;
@@ -28,6 +29,7 @@ export type RunRecord = {
   readonly starts: readonly Start[];
   readonly train: readonly Summary[];
   readonly evaluations: readonly Evaluated[];
+  readonly skips: readonly SkipEntry[];
   /** The evaluation with the best score by TRAIN.BEST; null where there is none. */
   readonly best: Evaluated | null;
 };
@@ -48,7 +50,7 @@ export function readRun(path: string): RunRecord {
   return {
     path, config, starts, evaluations,
     yaml: readFileSync(yaml, 'utf8'),
-    train: all('train'), best: bestOf(config, evaluations),
+    train: all('train'), skips: all('skipped'), best: bestOf(config, evaluations),
   };
 }
 
