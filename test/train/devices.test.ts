@@ -65,11 +65,11 @@ test('devices describes an adapter, and tests it unless told not to', async () =
 test('devices ends with exit code 1 where an adapter computes wrongly', async () => {
   const speed = { name: 'copy', value: 2.5, unit: 'GB/s', of: '32 MiB' };
   vi.mocked(measureSpeed).mockResolvedValueOnce([speed]);
-  vi.mocked(checkOps).mockResolvedValueOnce([{ name: 'layernorm', output: 0.5, gradient: 1e-7, pass: false }]);
+  const failed = { name: 'layernorm', output: 0.5, gradient: 1e-7, pass: false };
+  vi.mocked(checkOps).mockResolvedValueOnce([failed]);
   const { lines, error } = await devices('--device', '0');
-  expect(error).toMatchObject({
-    exitCode: 1, message: expect.stringMatching(/^devices: ".+" must compute what the definitions in f64 say/),
-  });
+  const says = /^devices: ".+" must compute what the definitions in f64 say/;
+  expect(error).toMatchObject({ exitCode: 1, message: expect.stringMatching(says) });
   expect(lines.slice(-2)).toEqual([
     '   copy       2.50 GB/s, 32 MiB',
     '   layernorm  FAIL  relative error output 5.0e-1 of 1e-5, gradient 1.0e-7 of 1e-4 allowed',
