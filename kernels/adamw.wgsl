@@ -1,13 +1,13 @@
 // adamw: one step of AdamW on a range of the parameters' arena, in place.
 //
-//   g' = clip · g                  clip = min(limit / (norm + 1e-6), 1)
+//   g' = clip · g                  clip = factor · min(limit / (norm + 1e-6), 1)
 //   m = β1 m + (1 − β1) g'         v = β2 v + (1 − β2) g'²
 //   p = p − lr decay p             in blocks that decay
 //   p = p − (lr / correction1) m / (√v / √correction2 + eps)
 //
 // Nothing changes where the norm is not finite.
 //
-// shapes    values, grads, exp_avg (m), exp_avg_sq (v) [count] as vec4 · norm [1]
+// shapes    values, grads, exp_avg (m), exp_avg_sq (v) [count] as vec4 · norm [2]: norm, factor
 //           flags [count / 64], a block of 64 each: 0 no update, 1 an update without decay, 2 one with decay
 // dispatch  items of vec4
 // tuning    WG = threads in a workgroup
@@ -31,7 +31,7 @@ struct Params {
 fn update(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
           @builtin(local_invocation_index) lane: u32) {
   if (!is_finite(norm[0])) { return; }
-  let clip = clip_factor(norm[0], params.clip);
+  let clip = norm[1] * clip_factor(norm[0], params.clip);
   let step = live.lr / live.correction1;
   let root = 1.0 / sqrt(live.correction2);
   let own = walk(wg, grid, lane, params.vectors);

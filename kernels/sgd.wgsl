@@ -1,11 +1,11 @@
 // sgd: one step of gradient descent with Nesterov momentum μ on a range of the parameters' arena, in place.
 //
-//   g' = clip · g + decay p        clip = min(limit / (norm + 1e-6), 1); decay in blocks that decay
+//   g' = clip · g + decay p        clip = factor · min(limit / (norm + 1e-6), 1); decay in blocks that decay
 //   m = μ m + g'                   p = p − lr (g' + μ m)
 //
 // Nothing changes where the norm is not finite.
 //
-// shapes    values, grads, momentum (m) [count] as vec4 · norm [1]
+// shapes    values, grads, momentum (m) [count] as vec4 · norm [2]: norm, factor
 //           flags [count / 64], a block of 64 each: 0 no update, 1 an update without decay, 2 one with decay
 // dispatch  items of vec4
 // tuning    WG = threads in a workgroup
@@ -25,7 +25,7 @@ struct Params { vectors: u32, factor: f32, decay: f32, clip: f32, walk: u32 }
 fn update(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
           @builtin(local_invocation_index) lane: u32) {
   if (!is_finite(norm[0])) { return; }
-  let clip = clip_factor(norm[0], params.clip);
+  let clip = norm[1] * clip_factor(norm[0], params.clip);
   let own = walk(wg, grid, lane, params.vectors);
   for (var i = own.first; i < own.end; i += WG) {
     let flag = flags[i / VECTORS_A_BLOCK];

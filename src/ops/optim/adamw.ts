@@ -25,13 +25,13 @@ export type AdamwOptions = {
  * One step of AdamW, in place, with the learning rate and the bias corrections of `live`. A norm that is not
  * finite leaves everything as it is.
  *
- * @param norm [1], of all ranges (see `gradNorm`)
+ * @param norm [2], of all ranges (see `gradNorm`)
  */
 export function adamw(range: AdamwRange, norm: Tensor, options: AdamwOptions = {}): void {
   const { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.05, clip = 5 } = options;
   const { values, grads, expAvg: exp_avg, expAvgSq: exp_avg_sq, flags } = range;
   const vectors = vectorsOf('adamw', range);
-  expectShape('adamw', 'norm', norm.shape, [1]);
+  expectShape('adamw', 'norm', norm.shape, [2]);
 
   const params = { vectors, beta1, beta2, new1: 1 - beta1, new2: 1 - beta2, eps, decay: weightDecay, clip };
   const buffers = { values, grads, exp_avg, exp_avg_sq, flags, norm };

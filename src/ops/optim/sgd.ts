@@ -23,13 +23,13 @@ export type SgdOptions = {
  * One step of gradient descent with Nesterov momentum, in place, with the learning rate of `live`. A norm
  * that is not finite leaves everything as it is.
  *
- * @param norm [1], of all ranges (see `gradNorm`)
+ * @param norm [2], of all ranges (see `gradNorm`)
  */
 export function sgd(range: SgdRange, norm: Tensor, options: SgdOptions = {}): void {
   const { factor = 0.9, weightDecay = 0.05, clip = 5 } = options;
   const { values, grads, momentum, flags } = range;
   const vectors = vectorsOf('sgd', range);
-  expectShape('sgd', 'norm', norm.shape, [1]);
+  expectShape('sgd', 'norm', norm.shape, [2]);
 
   const params = { vectors, factor, decay: weightDecay, clip };
   const buffers = { values, grads, momentum, flags, norm };

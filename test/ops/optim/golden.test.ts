@@ -96,7 +96,7 @@ async function follow(golden: Case, ranges: readonly Range[]): Promise<void> {
     const corrections = { correction1: 1 - 0.9 ** (k + 1), correction2: 1 - 0.999 ** (k + 1) };
     executable.run({ lr: golden.lrUsed[k]!, ...corrections });
     const want = golden.gradNorm[k];
-    if (want) expectClose(`norm of step ${k}`, await floats(executable, norm), [want], TOLERANCE);
+    if (want) expectClose(`norm of step ${k}`, await floats(executable, norm), [want, 1], TOLERANCE);
     if (golden.snapshots.includes(k + 1)) await expectArena(arrays.values, `step${k + 1}`);
   }
   await expectArena(arrays.first, golden.name === 'sgd_nesterov' ? 'final.momentum_buffer' : 'final.exp_avg');
