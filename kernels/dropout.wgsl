@@ -1,11 +1,9 @@
 // dropout: keeps each element with probability 1 − p and scales what it keeps by 1 / (1 − p).
 //
 //   forward    y = x / (1 − p) where kept, else 0; the gradient is the same function of dy
-//   draw       y = 1 / (1 − p) where kept, else 0: a factor for each of count things
-//   draw_bits  a bit for each element, set where it is kept: element i is bit i % 32 of word i / 32
 //
-// shapes    x, y [count], padded to whole vec4 · bits [⌈count/32⌉]
-// dispatch  items of vec4, or of words of bits
+// shapes    x, y [count], padded to whole vec4
+// dispatch  items of vec4
 // tuning    WG = threads in a workgroup
 // uses      lib/index lib/walk lib/live lib/philox lib/keep
 const WG = 64u;                 // tune: 8 32 64 128 256
@@ -14,7 +12,6 @@ struct Params { count: u32, stream: u32, threshold: u32, factor: f32, walk: u32 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> bits: array<u32>;
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -22,29 +19,5 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let own = walk(wg, grid, lane, (params.count + 3u) / 4u);
   for (var i = own.first; i < own.end; i += WG) {
     y[i] = select(vec4f(0.0), params.factor * x[i], keep(params.stream, i, params.threshold));
-  }
-}
-
-@compute @workgroup_size(WG)
-fn draw(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
-  let own = walk(wg, grid, lane, (params.count + 3u) / 4u);
-  for (var i = own.first; i < own.end; i += WG) {
-    y[i] = select(vec4f(0.0), vec4f(params.factor), keep(params.stream, i, params.threshold));
-  }
-}
-
-@compute @workgroup_size(WG)
-fn draw_bits(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
-             @builtin(local_invocation_index) lane: u32) {
-  let own = walk(wg, grid, lane, (params.count + 31u) / 32u);
-  for (var i = own.first; i < own.end; i += WG) {
-    var word = 0u;
-    for (var quad = 0u; quad < 8u; quad++) {
-      let keeps = keep(params.stream, 8u * i + quad, params.threshold);
-      let kept = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), keeps);
-      word |= (kept.x | kept.y | kept.z | kept.w) << (4u * quad);
-    }
-    bits[i] = word;
   }
 }

@@ -1,7 +1,7 @@
 import type { Gpu } from './device.ts';
 import { compile, encode, type Executable, type Live } from './executable.ts';
 import { dispatch } from './program.ts';
-import { createStorage, ELEMENT_BYTES, type Storage } from './storage.ts';
+import { createStorage, ELEMENT_BYTES, rootOf, type Storage } from './storage.ts';
 import { floatsOf } from './storage_type.ts';
 import { download, upload } from './transfer.ts';
 
@@ -101,7 +101,8 @@ function submit(
   };
   check(0);
   executable.commands.forEach((command, i) => {
-    for (const { storage } of command.dispatch.uses) {
+    for (const use of command.dispatch.uses) {
+      const storage = rootOf(use.storage);
       if (storage.place || seen.has(storage)) continue;
       seen.add(storage);
       const { buffer, offset } = executable.placeOf({ storage });

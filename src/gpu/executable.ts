@@ -3,7 +3,9 @@ import type { Gpu } from './device.ts';
 import { firstSentence, GpuError } from './errors.ts';
 import type { Range } from './memory.ts';
 import { boundBindings, pipelineOf, type Pipeline } from './pipelines.ts';
-import { allocate, expectApart, LIVE_BYTES, packUniforms, resourceOf, type Placed } from './placement.ts';
+import {
+  allocate, expectApart, LIVE_BYTES, packUniforms, placeIn, resourceOf, type Placed,
+} from './placement.ts';
 import { planProgram, type Plan } from './plan.ts';
 import { trace, type Dispatch, type Program } from './program.ts';
 import type { Bound } from './storage.ts';
@@ -68,7 +70,7 @@ export class Executable {
 
   /** Where a storage of the program lies. What was not kept shares its place with others over time. */
   placeOf({ storage }: Bound): Range {
-    const place = storage.place ?? this.#placed.places.get(storage);
+    const place = placeIn(this.#placed, storage);
     if (!place) throw new GpuError(`${this.label}: "${storage.label}" is not of this program`);
     return place;
   }

@@ -69,7 +69,7 @@ export function resourceOf(
   if (name === 'live') return { buffer: placed.live };
   if (name === 'params') return { buffer: placed.uniforms, offset: uniformAt, size: params!.byteLength };
   const { storage } = uses.find((use) => use.name === name)!;
-  return { ...placeIn(placed, storage), size: storage.bytes };
+  return { ...placeIn(placed, storage)!, size: storage.bytes };
 }
 
 /**
@@ -79,9 +79,9 @@ export function resourceOf(
 export function expectApart({ label, uses }: Dispatch, placed: Placed): void {
   for (const written of uses) {
     if (written.access !== 'read_write') continue;
-    const at = placeIn(placed, written.storage);
+    const at = placeIn(placed, written.storage)!;
     for (const other of uses) {
-      if (other === written || placeIn(placed, other.storage).buffer !== at.buffer) continue;
+      if (other === written || placeIn(placed, other.storage)!.buffer !== at.buffer) continue;
       if (other.access === 'read' || overlap(written, other, placed)) {
         throw new GpuError(`${label}: "${other.name}" (${other.storage.label}) must not lie in the buffer of `
           + `"${written.name}" (${written.storage.label}), which the launch writes`);
@@ -91,10 +91,13 @@ export function expectApart({ label, uses }: Dispatch, placed: Placed): void {
 }
 
 function overlap(a: Use, b: Use, placed: Placed): boolean {
-  const [startA, startB] = [placeIn(placed, a.storage).offset, placeIn(placed, b.storage).offset];
+  const [startA, startB] = [placeIn(placed, a.storage)!.offset, placeIn(placed, b.storage)!.offset];
   return startA < startB + b.storage.bytes && startB < startA + a.storage.bytes;
 }
 
-function placeIn({ places }: Placed, storage: Storage): Range {
-  return storage.place ?? places.get(storage)!;
+/** Where a storage of the program lies. */
+export function placeIn({ places }: Placed, storage: Storage): Range | undefined {
+  if (storage.place || !storage.within) return storage.place ?? places.get(storage);
+  const whole = places.get(storage.within.storage);
+  return whole && { buffer: whole.buffer, offset: whole.offset + storage.within.at };
 }

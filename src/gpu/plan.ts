@@ -1,7 +1,7 @@
 import { GpuError } from './errors.ts';
 import type { Program } from './program.ts';
 import { assignSlots, type Life, type Slot } from './slots.ts';
-import type { Storage } from './storage.ts';
+import { rootOf, type Storage } from './storage.ts';
 
 /** Where a program's transients go, and what that costs. */
 export type Plan = {
@@ -59,7 +59,8 @@ const lives = ({ first, last }: Life, at: number): boolean => first <= at && at 
 function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
   const life = new Map<Storage, Life>();
   dispatches.forEach(({ uses, label }, at) => {
-    for (const { storage, access, name } of uses) {
+    for (const { storage: used, access, name } of uses) {
+      const storage = rootOf(used);
       if (storage.place) continue;
       const known = life.get(storage);
       if (known) {
@@ -71,7 +72,7 @@ function lifetimes({ dispatches, kept }: Program): Map<Storage, Life> {
       }
     }
   });
-  for (const storage of kept) {
+  for (const storage of [...kept].map(rootOf)) {
     const known = life.get(storage);
     if (known) known.last = dispatches.length;
     else if (!storage.place) throw new GpuError(`${storage.label}: is kept, but nothing writes it`);

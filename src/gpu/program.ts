@@ -47,6 +47,8 @@ export type Program = {
   readonly dispatches: Dispatch[];
   readonly kept: Set<Storage>;
   readonly scopes: string[];
+  /** What is traced last and runs first, once it is known what the body asks of it. */
+  readonly openings: (() => void)[];
   /** Operations that drew random numbers so far: each gets a stream of its own. */
   randomStreams: number;
 };
@@ -61,10 +63,17 @@ let current: Program | null = null;
 /** Runs `body`, whose ops append their kernels to a new program instead of executing. */
 export function trace<T>(gpu: Gpu, label: string, body: () => T): { program: Program; result: T } {
   if (current) throw new GpuError(`trace: "${current.label}" is being traced already`);
-  const program: Program = { label, gpu, dispatches: [], kept: new Set(), scopes: [], randomStreams: 0 };
+  const program: Program = {
+    label, gpu, dispatches: [], kept: new Set(), scopes: [], openings: [], randomStreams: 0,
+  };
+  const { dispatches, openings } = program;
   current = program;
   try {
-    return { program, result: body() };
+    const result = body();
+    const end = dispatches.length;
+    for (const open of openings) open();
+    dispatches.unshift(...dispatches.splice(end));
+    return { program, result };
   } finally {
     current = null;
   }

@@ -1,5 +1,5 @@
 import type { Dispatch } from './program.ts';
-import type { Storage } from './storage.ts';
+import { rootOf, type Storage } from './storage.ts';
 
 /** The first and the last launch that use a tensor. */
 export type Life = { readonly first: number; last: number };
@@ -55,8 +55,8 @@ function barredPairs(dispatches: readonly Dispatch[]): Map<Storage, Set<Storage>
     for (const written of uses) {
       if (written.access !== 'read_write') continue;
       for (const { storage } of uses) {
-        bar(written.storage, storage);
-        bar(storage, written.storage);
+        bar(rootOf(written.storage), rootOf(storage));
+        bar(rootOf(storage), rootOf(written.storage));
       }
     }
   }

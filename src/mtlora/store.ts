@@ -151,7 +151,7 @@ export class ParameterStore {
       const end = Math.ceil((at + size(pack.shape)) / BLOCK);
       flags.fill(pack.decay ? FLAGS.decay : FLAGS.update, at / BLOCK, end);
       const place = { buffer, offset: 4 * at };
-      if (gradient.storage.place === null) {
+      if (gradient.storage.place === null && !gradient.storage.within) {
         gradient.storage.place = place;
       } else {
         copyInto(gradient, placed(`gradient of ${pack.name}`, pack.shape, place, false));

@@ -2,10 +2,9 @@ import { size, type Shape } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
+import { drawnMask, type Draw } from './drawn_masks.ts';
 
 export type DropoutOptions = { readonly training: boolean };
-
-type Draw = { readonly stream: number; readonly threshold: number; readonly factor: number };
 
 /**
  * Keeps each element with probability 1 − `rate` and scales it by 1 / (1 − `rate`); outside of training, the
@@ -22,11 +21,7 @@ export function dropout(x: Tensor, rate: number, { training }: DropoutOptions): 
 
 /** The factors of a random mask, each 1 / (1 − `rate`) with probability 1 − `rate`, else 0: [shape]. */
 export function dropMask(op: string, shape: Shape, rate: number): Tensor {
-  const draw = drawOf(op, rate);
-  const y = empty(shape, `${op} mask`);
-  const count = size(shape);
-  dispatch('dropout/draw', { y }, { params: { count, ...draw }, items: Math.ceil(count / 4) });
-  return y;
+  return drawnMask('factors', op, shape, drawOf(op, rate));
 }
 
 /** A drawn mask: bit i % 32 of word i / 32 is set where element i is kept, to be scaled by `factor`. */
@@ -36,10 +31,7 @@ export type KeepBits = { readonly bits: Tensor; readonly factor: number };
 export function keepBits(op: string, count: number, rate: number): KeepBits {
   expectRate(op, rate);
   const draw = drawOf(op, rate);
-  const words = Math.ceil(count / 32);
-  const bits = empty([words], `${op} kept`, 'u32');
-  dispatch('dropout/draw_bits', { bits }, { params: { count, ...draw }, items: words });
-  return { bits, factor: draw.factor };
+  return { bits: drawnMask('bits', op, [Math.ceil(count / 32)], draw), factor: draw.factor };
 }
 
 /** @throws Error `op: rate must be from 0 to below 1, got 1` */

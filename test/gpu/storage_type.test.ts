@@ -97,9 +97,9 @@ test('dispatch() tells variants by what is stored as halves, and leaves words th
     const [a, y] = [empty([4], 'a', 'f16'), empty([4], 'y')];
     const bits = empty([1], 'bits', 'f16');
     dispatch('elementwise/copy', { a, y }, { threads: 1, params: { count: 4, value: 0 } });
-    const draw = { count: 4, stream: 0, threshold: 0 };
-    dispatch('dropout/draw_bits', { bits }, { threads: 1, params: { ...draw, factor: 1 } });
+    const masks = empty([4], 'masks', 'u32');
+    dispatch('drawn_masks/draw_bits', { masks, bits }, { workgroups: 1, params: { count: 1, chunks: 1 } });
   });
   expect(program.dispatches.map(({ variant, bytes }) => [variant, bytes]))
-    .toEqual([['elementwise f16(a)', 16 + 16], ['dropout', 16]]);
+    .toEqual([['elementwise f16(a)', 16 + 16], ['drawn_masks', 32]]);
 });
