@@ -63,8 +63,9 @@ function inRange(value: number, { min = -Infinity, max = Infinity, above = -Infi
 
 function describe({ min, max, above, integer }: Range, plural = false): string {
   const noun = integer ? 'whole number' : 'number';
-  const bounds = [min === undefined ? '' : `of at least ${min}`, above === undefined ? '' : `above ${above}`,
-    max === undefined ? '' : `of at most ${max}`].filter(Boolean).join(' and ');
+  const bounds = min !== undefined && max !== undefined ? `from ${min} to ${max}`
+    : [min === undefined ? '' : `of at least ${min}`, above === undefined ? '' : `above ${above}`,
+      max === undefined ? '' : `of at most ${max}`].filter(Boolean).join(' and ');
   return `${plural ? `${noun}s` : `a ${noun}`}${bounds && ` ${bounds}`}`;
 }
 

@@ -68,7 +68,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     .describe('the tasks, in this order; empty for those that the data set is used for'),
   AMP_ENABLE: boolean().default(true)
     .describe('of the release: mixed precision; all is computed in float32 here'),
-  OUTPUT: text().default('output').describe('where runs go: <output>/<name>/<tag>'),
+  OUTPUT: text().default('output').describe('where runs go: `<output>/<name>/<tag>`'),
   TAG: text().default('default').describe('the run\'s name among those of its model'),
   SAVE_FREQ: whole(1).default(5).describe('epochs between two checkpoints'),
   EVAL_FREQ: whole(0).default(5).describe('epochs between two evaluations; 0 counts as 1'),

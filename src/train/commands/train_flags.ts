@@ -67,6 +67,7 @@ export function addConfigFlags(command: Command): Map<string, keyof ConfigFlags>
     for (const [typed, field, says] of flags) add(optionOf(typed, field, says).helpGroup(heading), field);
   }
   add(new Option('--epoch <n>').hideHelp(), 'epochs');      // the release's README writes it so
+  add(new Option('--throughput').hideHelp(), 'throughput');  // of the release: is told about --profile
   for (const typed of LEFTOVERS) command.addOption(new Option(typed).hideHelp());
   return names;
 }
