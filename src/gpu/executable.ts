@@ -11,6 +11,7 @@ import { trace, type Dispatch, type Program } from './program.ts';
 import type { Bound } from './storage.ts';
 import { download } from './transfer.ts';
 import { settled } from './wait.ts';
+import { warmUp } from './warm_up.ts';
 
 /** What changes from step to step, as `kernels/lib/live.wgsl` lays it out. */
 export type Live = {
@@ -101,6 +102,7 @@ export async function compile<T>(
   gpu: Gpu, label: string, body: () => T,
 ): Promise<{ executable: Executable; result: T }> {
   const { program, result } = trace(gpu, label, body);
+  await warmUp(gpu, program.dispatches);
   dropDeadDispatches(program);
   return { executable: await build(gpu, program), result };
 }

@@ -37,14 +37,10 @@ export class ParameterStore {
   readonly #owned: GPUBuffer[] = [];
   readonly #updated = new Set<string>();
 
-  /** @param beside what trains with the model and is no part of it, such as the losses' weights */
-  constructor(
-    gpu: Gpu, spec: ModelSpec,
-    { averages = false, beside = [] }: { averages?: boolean; beside?: readonly Pack[] } = {},
-  ) {
+  constructor(gpu: Gpu, spec: ModelSpec, { averages = false } = {}) {
     this.#gpu = gpu;
     this.spec = spec;
-    this.packs = [...packParameters(spec), ...beside];
+    this.packs = packParameters(spec);
     const trainable = this.packs.filter((pack) => pack.trainable);
     const floats = this.#layOut(trainable);
     const own = (label: string, bytes: number): GPUBuffer => {
@@ -93,7 +89,7 @@ export class ParameterStore {
     }
   }
 
-  /** The parameters and buffers under the release's names, and what trains beside them. */
+  /** The parameters and buffers under the release's names. */
   async read(): Promise<Map<string, HostTensor>> {
     return this.#readFrom(this.packs, (pack) => this.#placement(pack.name).tensor.storage.place!);
   }
