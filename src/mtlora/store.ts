@@ -37,10 +37,14 @@ export class ParameterStore {
   readonly #owned: GPUBuffer[] = [];
   readonly #updated = new Set<string>();
 
-  constructor(gpu: Gpu, spec: ModelSpec, { averages = false } = {}) {
+  /** @param beside what trains with the model and is no part of it, such as the losses' weights */
+  constructor(
+    gpu: Gpu, spec: ModelSpec,
+    { averages = false, beside = [] }: { averages?: boolean; beside?: readonly Pack[] } = {},
+  ) {
     this.#gpu = gpu;
     this.spec = spec;
-    this.packs = packParameters(spec);
+    this.packs = [...packParameters(spec), ...beside];
     const trainable = this.packs.filter((pack) => pack.trainable);
     const floats = this.#layOut(trainable);
     const own = (label: string, bytes: number): GPUBuffer => {
@@ -89,7 +93,7 @@ export class ParameterStore {
     }
   }
 
-  /** The parameters and buffers under the release's names. */
+  /** The parameters and buffers under the release's names, and what trains beside them. */
   async read(): Promise<Map<string, HostTensor>> {
     return this.#readFrom(this.packs, (pack) => this.#placement(pack.name).tensor.storage.place!);
   }

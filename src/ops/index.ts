@@ -13,6 +13,7 @@ export { balancedBce } from './losses/balanced_bce.ts';
 export { crossEntropy } from './losses/cross_entropy.ts';
 export { depthL1 } from './losses/depth_l1.ts';
 export { normalsL1 } from './losses/normals_l1.ts';
+export { uncertaintyTotal } from './losses/uncertainty_total.ts';
 export { weightedTotal } from './losses/weighted_total.ts';
 export { gemm, linear } from './matmul.ts';
 export { mergePatches } from './merge_patches.ts';

@@ -17,6 +17,7 @@ export function boardPictures(board: EventFile, step: number, rows: readonly She
 function trainScalars(summary: Summary): Record<string, number> {
   return {
     ...tagged('loss', summary.loss),
+    ...tagged('loss_weight', summary.weights ?? {}),
     'optimizer/lr': summary.lr,
     'optimizer/grad_norm': summary.grad_norm,
     'speed/images_per_second': summary.images_per_second,

@@ -1,6 +1,6 @@
 // Checkpoints: all tensors of the model under the release's names, AdamW's moments and moving averages beside
-// them as `optimizer.exp_avg.<name>` and `optimizer.ema.<name>`, and in the metadata where the run stood.
-// Those of the release are read too.
+// them as `optimizer.exp_avg.<name>` and `optimizer.ema.<name>`, what trains with the model as
+// `optimizer.<name>`, and in the metadata where the run stood. Those of the release are read too.
 import { basename } from 'node:path';
 import { z } from 'zod';
 import type { HostTensor } from '../data/host_tensor.ts';
@@ -31,6 +31,8 @@ export type Checkpoint = {
   readonly model: Tensors;
   /** null: the file holds a model alone. */
   readonly run: { readonly position: Position; readonly moments: readonly [Tensors, Tensors];
+    /** What trains with the model and is no part of it: the losses' weights, where they are learned. */
+    readonly beside: Tensors;
     /** null: the run kept none. */
     readonly averages: Tensors | null;
     /** null: a file of the release, which does not say. */
@@ -43,6 +45,7 @@ const FIXED = z.record(z.string(), z.string());
 const FORMAT = 'mtlora checkpoint 1';
 const MOMENTS = ['optimizer.exp_avg.', 'optimizer.exp_avg_sq.'] as const;
 const AVERAGES = 'optimizer.ema.';
+const BESIDE = 'optimizer.';
 
 /** What a continued run must have in common with the run that it continues, by the fields that set it. */
 function fixedFields({ SEED, DATA, TRAIN }: Config, { samples }: Position): Record<string, string> {
@@ -60,7 +63,9 @@ export async function saveCheckpoint(
   path: string, store: ParameterStore, config: Config, position: Position,
   versions: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const tensors = fullStateDict(store.spec, await store.read(), position.tracked);
+  const values = await store.read();
+  const tensors = fullStateDict(store.spec, values, position.tracked);
+  for (const [name, tensor] of values) if (!tensors.has(name)) tensors.set(BESIDE + name, tensor);
   const { moments, averages } = store.arena;
   const kept = [[MOMENTS[0], moments[0]], [MOMENTS[1], moments[1]], [AVERAGES, averages]] as const;
   for (const [prefix, buffer] of kept) {
@@ -93,13 +98,14 @@ export async function readCheckpoint(
 ): Promise<Checkpoint> {
   if (!path.toLowerCase().endsWith('.safetensors')) return readReleased(path, context);
   const { tensors, metadata } = readSafetensors(path);
-  const groups = [...MOMENTS, AVERAGES, ''].map((prefix) => [prefix, new Map<string, HostTensor>()] as const);
+  const prefixes = [...MOMENTS, AVERAGES, BESIDE, ''];
+  const groups = prefixes.map((prefix) => [prefix, new Map<string, HostTensor>()] as const);
   for (const [name, tensor] of tensors) {
     const [prefix, group] = groups.find(([start]) => name.startsWith(start))!;
     group.set(name.slice(prefix.length), tensor);
   }
-  const [first, second, averages, model] = groups.map(([, group]) => group) as
-    [Tensors, Tensors, Tensors, Tensors];
+  const [first, second, averages, beside, model] = groups.map(([, group]) => group) as
+    [Tensors, Tensors, Tensors, Tensors, Tensors];
   const moments = [first, second] as const;
   if (metadata.format !== FORMAT) return { path, model, run: null };
   const checked = <T>(schema: z.ZodType<T>, field: string): T => {
@@ -108,10 +114,12 @@ export async function readCheckpoint(
     throw new Error(`Cannot resume from "${path}": its metadata must hold a whole "${field}" `
       + '(the file is damaged)');
   };
-  const wrong = wrongMoment(model, moments) ?? wrongAverage(model, averages);
+  const all = new Map([...model, ...beside]);
+  const wrong = wrongMoment(all, moments) ?? wrongAverage(all, averages) ?? wrongBeside(beside);
   if (wrong !== null) throw new Error(`Cannot resume from "${path}": ${wrong}`);
   const [position, fixed] = [checked(POSITION, 'position'), checked(FIXED, 'fixed')];
-  return { path, model, run: { position, moments, averages: averages.size > 0 ? averages : null, fixed } };
+  const kept = { beside, averages: averages.size > 0 ? averages : null };
+  return { path, model, run: { position, moments, fixed, ...kept } };
 }
 
 function parseJson(text: string | undefined): unknown {
@@ -145,6 +153,14 @@ function wrongAverage(model: Tensors, averages: Tensors): string | null {
   return null;
 }
 
+function wrongBeside(beside: Tensors): string | null {
+  for (const [name, { dtype, data }] of beside) {
+    const finite = dtype === 'F32' && (data as Float32Array).every(Number.isFinite);
+    if (!finite) return `"${name}" must be finite, in F32`;
+  }
+  return null;
+}
+
 async function readReleased(path: string, context: ReleaseContext | null): Promise<Checkpoint> {
   const root = await readPth(path);
   const model = stateDictOf(path, root);
@@ -152,7 +168,8 @@ async function readReleased(path: string, context: ReleaseContext | null): Promi
   if (!found) return { path, model, run: null };
   const step = found.epochs * context.stepsPerEpoch;
   const position = { step, tracked: trackedOf({ path, model, run: null }), samples: context.samples };
-  return { path, model, run: { position, moments: found.moments, averages: null, fixed: null } };
+  const kept = { beside: new Map(), averages: null, fixed: null };
+  return { path, model, run: { position, moments: found.moments, ...kept } };
 }
 
 /** Loads a file's model into the store. @returns lines that say what was loaded and what was not */
@@ -182,15 +199,16 @@ export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: n
 
 /** The checkpoint with the model's averages as its model, where it has any. */
 export function averaged(checkpoint: Checkpoint): Checkpoint {
-  return { ...checkpoint, model: new Map([...checkpoint.model, ...checkpoint.run?.averages ?? []]) };
+  const averages = [...checkpoint.run?.averages ?? []].filter(([name]) => checkpoint.model.has(name));
+  return { ...checkpoint, model: new Map([...checkpoint.model, ...averages]) };
 }
 
 /**
- * Restores the optimizer, and the averages where both have them; the step must be compiled, which tells what
- * the optimizer updates.
+ * Restores the optimizer, what trains beside the model, and the averages where both have them; the step must
+ * be compiled, which tells what the optimizer updates.
  */
 export async function loadOptimizer(store: ParameterStore, checkpoint: Checkpoint): Promise<void> {
-  const { moments, averages } = checkpoint.run!;
+  const { moments, averages, beside } = checkpoint.run!;
   const { arena } = store;
   const updated = await store.readArena(arena.moments[0]);
   const differing = [...updated.keys()].find((name) => !moments[0].has(name))
@@ -199,6 +217,7 @@ export async function loadOptimizer(store: ParameterStore, checkpoint: Checkpoin
     throw new Error(`Cannot resume from "${checkpoint.path}": what trains must be the same as in that run, `
       + `"${differing}" differs (--weights-only starts a new run from its weights)`);
   }
+  store.load(beside);
   moments.forEach((values, which) => store.loadArena(arena.moments[which]!, values));
   if (averages && arena.averages) store.loadArena(arena.averages, averages);
 }

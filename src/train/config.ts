@@ -42,6 +42,7 @@ export type ConfigFlags = {
   tag?: string;
   name?: string;
   optim?: string;
+  lossWeighting?: string;
   best?: string;
   keep?: string | number;
   ema?: string | number;
@@ -75,6 +76,7 @@ export const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['tag', '--tag', 'TAG'],
   ['name', '--name', 'MODEL.NAME'],
   ['optim', '--optim', 'TRAIN.OPTIMIZER.NAME'],
+  ['lossWeighting', '--loss-weighting', 'TRAIN.LOSS_WEIGHTING'],
   ['best', '--best', 'TRAIN.BEST'],
   ['keep', '--keep', 'TRAIN.KEEP_CHECKPOINTS'],
   ['ema', '--ema', 'TRAIN.EMA_DECAY'],

@@ -50,6 +50,8 @@ export const TRAIN = z.strictObject({
     .describe('patch merging\'s linear does not train; so always where it has branches'),
   LR_SCHEDULER: LR_SCHEDULER.prefault({}),
   OPTIMIZER: OPTIMIZER.prefault({}),
+  LOSS_WEIGHTING: oneOf('fixed', 'uncertainty').default('fixed')
+    .describe('ours: the tasks\' weights in the loss: the paper\'s, or learned by their uncertainty'),
   BEST: text().default('')
     .describe('ours: the score whose best model is kept; empty for Δm, or the loss where Δm is undefined'),
   EMA_DECAY: rate().default(0)

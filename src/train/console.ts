@@ -25,13 +25,15 @@ export function formatSummary(
 ): string {
   const { step, epoch, lr, loss: { total, ...tasks }, images_per_second: speed, data_wait: wait } = summary;
   const inEpoch = step - epoch * stepsPerEpoch;
-  const losses = Object.entries(tasks).map(([task, value]) => `${task} ${value.toFixed(3)}`).join(', ');
+  const list = (values: Readonly<Record<string, number>>): string =>
+    Object.entries(values).map(([task, value]) => `${task} ${value.toFixed(3)}`).join(', ');
   const secondsLeft = (steps: number): number => steps * summary.seconds_per_step;
   return [
     `epoch ${epoch + 1}/${epochs}`,
     ...bar ? [progressBar(inEpoch / stepsPerEpoch)] : [],
     `step ${inEpoch}/${stepsPerEpoch}`,
-    `loss ${total!.toFixed(3)} (${losses})`,
+    `loss ${total!.toFixed(3)} (${list(tasks)})`,
+    ...summary.weights ? [`weights ${list(summary.weights)}`] : [],
     `lr ${lr.toExponential(2)}`,
     `${speed.toFixed(speed < 10 ? 2 : 1)} images/s`,
     `eta ${duration(secondsLeft(stepsPerEpoch - inEpoch))} (run ${duration(secondsLeft(totalSteps - step))})`,

@@ -1,10 +1,15 @@
 import { lasting, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { scope } from '../gpu/program.ts';
+import { param } from '../mtlora/entry.ts';
+import type { Pack } from '../mtlora/packing.ts';
+import { concat } from '../ops/concat.ts';
+import { reshape } from '../ops/elementwise.ts';
 import { balancedBce } from '../ops/losses/balanced_bce.ts';
 import { crossEntropy } from '../ops/losses/cross_entropy.ts';
 import { depthL1 } from '../ops/losses/depth_l1.ts';
 import { normalsL1 } from '../ops/losses/normals_l1.ts';
+import { uncertaintyTotal } from '../ops/losses/uncertainty_total.ts';
 import { weightedTotal } from '../ops/losses/weighted_total.ts';
 import type { Task } from '../mtlora/spec.ts';
 
@@ -39,14 +44,49 @@ export function taskLoss(task: Task, logits: Tensor, labels: Tensor): Tensor {
   }
 }
 
+/** Losses of a squared or absolute error, which a Gaussian's σ weighs by ½σ⁻² instead of σ⁻². */
+const MEASURED: readonly Task[] = ['normals', 'depth'];
+
+/**
+ * What is trained where weights are learned: s = log σ² of each task, started so that tasks weigh what they
+ * do where weights are fixed.
+ */
+export function logVariances(tasks: readonly Task[]): Pack {
+  const parts = tasks.map((task, at) => {
+    const init = { kind: 'constant', value: -Math.log(LOSS_WEIGHTS[task] / factorOf(task)) } as const;
+    const entry = param(`${LOG_VARIANCES}.${task}`, [1], init);
+    return { parameter: { ...entry, trainable: true, decay: false }, at, transposed: false };
+  });
+  const kind = { trainable: true, decay: false, dead: false, kind: 'param' } as const;
+  return { name: LOG_VARIANCES, shape: [tasks.length], parts, ...kind };
+}
+
+export const LOG_VARIANCES = 'loss.log_variance';
+
+const factorOf = (task: Task): number => MEASURED.includes(task) ? 0.5 : 1;
+
+/** The weights that tasks have under learned log-variances. */
+export function learnedWeights(tasks: readonly Task[], s: Float32Array): Map<Task, number> {
+  return new Map(tasks.map((task, t) => [task, factorOf(task) * Math.exp(-s[t]!)]));
+}
+
 export type Losses = { readonly total: Tensor; readonly tasks: ReadonlyMap<Task, Tensor> };
 
-/** Each task's loss and their weighted sum, in the order of the tasks. */
-export function multiTaskLoss(logits: ReadonlyMap<Task, Tensor>, labels: ReadonlyMap<Task, Tensor>): Losses {
+/**
+ * Each task's loss and their weighted sum, in the order of the tasks.
+ *
+ * @param learned [T]: their log-variances, where weights are learned
+ */
+export function multiTaskLoss(
+  logits: ReadonlyMap<Task, Tensor>, labels: ReadonlyMap<Task, Tensor>, learned: Tensor | null = null,
+): Losses {
   return scope('losses', () => {
     const tasks = new Map([...logits].map(([task, output]) =>
       [task, taskLoss(task, output, labels.get(task)!)] as const));
-    const weights = [...tasks.keys()].map((task) => LOSS_WEIGHTS[task]);
-    return { tasks, total: weightedTotal([...tasks.values()], weights) };
+    const [names, losses] = [[...tasks.keys()], [...tasks.values()]];
+    if (!learned) return { tasks, total: weightedTotal(losses, names.map((task) => LOSS_WEIGHTS[task])) };
+    const stacked = concat(losses.map((loss) => reshape(loss, [1])), 0);
+    const measured = names.map((task) => MEASURED.includes(task));
+    return { tasks, total: uncertaintyTotal(stacked, learned, { measured }) };
   });
 }

@@ -14,6 +14,8 @@ export type Summary = {
   readonly epoch: number;
   readonly lr: number;
   readonly loss: Readonly<Record<string, number>>;
+  /** The tasks' weights now, where they are learned. */
+  readonly weights?: Readonly<Record<string, number>>;
   readonly grad_norm: number;
   readonly images_per_second: number;
   readonly seconds_per_step: number;
@@ -56,6 +58,7 @@ export class Monitor {
     const summary = {
       step, epoch, lr,
       loss: Object.fromEntries([...this.#sums].map(([name, sum]) => [name, sum / this.#steps])),
+      ...report.weights && { weights: Object.fromEntries(report.weights) },
       grad_norm: report.gradNorm,
       images_per_second: 1000 * this.#steps * this.#imagesPerStep / elapsedMs,
       seconds_per_step: elapsedMs / 1000 / this.#steps,

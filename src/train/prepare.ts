@@ -8,6 +8,7 @@ import { ParameterStore } from '../mtlora/store.ts';
 import { loadModel, readCheckpoint, trackedOf, type Checkpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { readDataFile } from './data_file.ts';
+import { logVariances } from './loss.ts';
 import { paramsReport } from './params_report.ts';
 
 type Say = (line: string) => void;
@@ -45,7 +46,9 @@ export async function openModel(
   gpu: Gpu, config: Config, say: Say, resume: Checkpoint | null,
 ): Promise<{ store: ParameterStore; tracked: number }> {
   const spec = modelSpec(config);
-  const store = new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0 });
+  const learned = config.TRAIN.LOSS_WEIGHTING === 'uncertainty';
+  const beside = learned ? [logVariances(spec.tasks.map(({ name }) => name))] : [];
+  const store = new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0, beside });
   store.initialise(config.SEED);
   const { RESUME_BACKBONE } = config.MODEL;
   const report = (file: string, lines: readonly string[]): void => {

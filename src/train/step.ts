@@ -11,13 +11,15 @@ import type { Task } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import type { Config } from './config.ts';
 import { Inputs, type HostBatch } from './inputs.ts';
-import { multiTaskLoss } from './loss.ts';
+import { learnedWeights, LOG_VARIANCES, multiTaskLoss } from './loss.ts';
 import { biasCorrections, optimizerStep } from './optimizer.ts';
 
 /** What a step tells: losses of its last micro-batch, the gradients' norm before clipping, steps left out. */
 export type StepReport = {
   readonly total: number;
   readonly tasks: ReadonlyMap<Task, number>;
+  /** The tasks' weights behind the step, where they are learned. */
+  readonly weights: ReadonlyMap<Task, number> | null;
   readonly gradNorm: number;
   /** Steps left out so far because the norm was not finite. */
   readonly skipped: number;
@@ -56,7 +58,6 @@ type Compiled = {
 export async function compileTrainStep(
   gpu: Gpu, store: ParameterStore, config: Config, batchSize: number,
 ): Promise<TrainStep> {
-  const tasks = store.spec.tasks.map(({ name }) => name);
   const micro = config.TRAIN.ACCUMULATION_STEPS;
   const buffers: Buffers = {
     inputs: await new Inputs(gpu, store.spec, batchSize).compile(),
@@ -70,7 +71,7 @@ export async function compileTrainStep(
     programs,
     run(batches, at) { last = runStep(config, buffers, compiled, batches, at); },
     findNonFinite: () => findNonFinite(gpu, compiled.pass, last),
-    report: () => readReport(gpu, tasks, buffers, compiled),
+    report: () => readReport(gpu, store, buffers, compiled),
     destroy() {
       for (const program of programs) program.destroy();
       buffers.inputs.destroy();
@@ -85,7 +86,7 @@ async function compilePrograms(
 ): Promise<Compiled> {
   const pass = (): { total: Tensor; perTask: Tensor[] } => {
     const { logits } = forward(store, inputs.image, { training: true, checkpointing: TRAIN.USE_CHECKPOINT });
-    const losses = multiTaskLoss(logits, inputs.labels);
+    const losses = multiTaskLoss(logits, inputs.labels, logVariancesOf(store));
     store.placeGradients(backward([[losses.total, null]]), fresh ?? store.arena.gradients);
     const perTask = [...losses.tasks.values()];
     keep(losses.total, ...perTask);
@@ -129,17 +130,25 @@ function runStep(
   return live;
 }
 
+function logVariancesOf(store: ParameterStore): Tensor | null {
+  return store.has(LOG_VARIANCES) ? store.tensor(LOG_VARIANCES) : null;
+}
+
 async function readReport(
-  gpu: Gpu, tasks: readonly Task[], { skipped }: Buffers, { pass, update, ...kept }: Compiled,
+  gpu: Gpu, store: ParameterStore, { skipped }: Buffers, { pass, update, ...kept }: Compiled,
 ): Promise<StepReport> {
+  const tasks = store.spec.tasks.map(({ name }) => name);
+  const learned = logVariancesOf(store);
   // both copies are submitted now: no step that is submitted while they are waited for changes them
-  const [[total, ...perTask], [norm, count]] = await Promise.all([
-    pass.read([kept.total, ...kept.perTask]), update.read([kept.norm, skipped]),
+  const [[total, ...perTask], [norm, count, s]] = await Promise.all([
+    pass.read([kept.total, ...kept.perTask]),
+    update.read([kept.norm, skipped, ...learned ? [learned] : []]),
   ]);
   gpu.check();
   const value = (bytes: ArrayBuffer | undefined): number => new Float32Array(bytes!)[0]!;
   return {
     total: value(total), gradNorm: value(norm), skipped: new Uint32Array(count!)[0]!,
+    weights: s ? learnedWeights(tasks, new Float32Array(s)) : null,
     tasks: new Map(tasks.map((task, t) => [task, value(perTask[t])])),
   };
 }

@@ -87,7 +87,9 @@ test('readCheckpoint() goes on where releaseCheckpoint() says that a run stood',
     [name, { dtype: 'F32' as const, shape, data: (data as Float32Array).map((x) => x * x) }]))] as const;
   const samples = 9;                                       // 4 updates an epoch
   const position = { step: 12, tracked: 12, samples };
-  const saved = releaseCheckpoint(config, state, { position, moments, averages: null, fixed: null });
+  const saved = releaseCheckpoint(config, state, {
+    position, moments, beside: new Map(), averages: null, fixed: null,
+  });
   expect([saved.epoch, saved.wholeEpochs]).toEqual([2, true]);
   const file = `${folderWith()}/ckpt_epoch_2.pth`;
   await writePth(file, saved.value);

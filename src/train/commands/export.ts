@@ -49,6 +49,9 @@ async function writeExport(options: Options, terminal: Terminal): Promise<void> 
       throw new Error(`--optimizer: "${from}" must hold a training run, and holds a model alone`);
     }
     const { value, epoch, wholeEpochs } = releaseCheckpoint(config, state, checkpoint.run);
+    if (checkpoint.run.beside.size > 0) {
+      terminal.say('the losses\' learned weights stay behind: the release trains on with fixed ones');
+    }
     if (!wholeEpochs) {
       terminal.say(`the run stands inside an epoch: the release will repeat it from epoch ${epoch + 1}`);
     }

@@ -29,6 +29,7 @@ const GROUPS: Readonly<Record<string, readonly Flag[]>> = {
     ['--epochs <n>', 'epochs', 'epochs to train'],
     ['--accumulation-steps <n>', 'accumulationSteps', 'batches of an update'],
     ['--optim <name>', 'optim', 'optimizer'],
+    ['--loss-weighting <how>', 'lossWeighting', 'the tasks\' weights: the paper\'s, or learned'],
     ['--ema <decay>', 'ema', 'evaluates moving averages of the weights, such as 0.999'],
     ['--use-checkpoint', 'useCheckpoint', 'compute activations twice to save memory'],
     ['--disable_amp', 'disableAmp', 'no mixed precision'],

@@ -108,6 +108,8 @@ function trainingCharts({ train, evaluations, config: { TASKS } }: RunRecord): s
   }));
   return section('Training', [
     ...losses,
+    lineChart({ title: 'learned weights of the losses', log: true, series: train.at(-1)?.weights
+      ? TASKS.map((task) => of(task, ({ weights }) => weights?.[task])) : [] }),
     lineChart({ title: 'learning rate', series: [of('learning rate', ({ lr }) => lr)] }),
     lineChart({ title: 'gradient norm', log: true, series: [of('before clipping', (at) => at.grad_norm)] }),
     lineChart({ title: 'images a second', series: [of('images/s', (at) => at.images_per_second)] }),
