@@ -32,8 +32,6 @@ test.each<[string, (output: string) => string[], RegExp]>([
   ['a missing label', (output) => tiny.args(output, '--pascal', damaged((data) => {
     rmSync(join(data, 'sal_distill/val_000001.png'));
   })), /^Cannot read ".*val_000001\.png": no such file, which task "sal" of "val_000001" needs$/],
-  ['an unknown task', (output) => tiny.args(output, '--tasks', 'semseg,norms'),
-    /^--tasks TASKS: must be a list of .*, got "semseg,norms"$/],
   ['a typo in YAML', (output) => {
     const yaml = `${readFileSync(tiny.yaml, 'utf8')}\nSAVE_FREK: 1\n`;
     const file = join(output, 'typo.yaml');
