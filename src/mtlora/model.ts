@@ -1,5 +1,6 @@
-import type { Tensor } from '../autograd/tensor.ts';
+import type { Dtype, Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
+import { cast } from '../ops/elementwise.ts';
 import { resizeBilinear } from '../ops/resize.ts';
 import { backbone, type BackboneMode, type StageOutput } from './backbone.ts';
 import { decode } from './decoders/index.ts';
@@ -15,19 +16,24 @@ export type Outputs = {
   readonly logits: ReadonlyMap<Task, Tensor>;
 };
 
+export type ModelMode = BackboneMode & {
+  /** How all between the image and the logits, and its gradients, is stored; f32 by default. */
+  readonly activations?: Dtype;
+};
+
 /**
  * The multi-task model (figure 2 of the paper): one pass of the adapted backbone, then a decoder a task.
  *
  * @param image [B, channels, S, S], normalised
  */
-export function forward(store: ParameterStore, image: Tensor, mode: BackboneMode): Outputs {
+export function forward(store: ParameterStore, image: Tensor, mode: ModelMode): Outputs {
   const { imgSize, inChannels } = store.spec;
   const [, channels, height, width] = image.shape;
   if (channels !== inChannels || height !== imgSize || width !== imgSize) {
     throw new Error(`model: image must be [B, ${inChannels}, ${imgSize}, ${imgSize}], `
       + `got [${image.shape.join(', ')}]`);
   }
-  const stages = scope('backbone', () => backbone(store, image, mode));
+  const stages = scope('backbone', () => backbone(store, cast(image, mode.activations ?? 'f32'), mode));
   const heads = scope('decoders', () => decode(store, stages, mode));
   const logits = new Map([...heads].map(([task, output]) =>
     [task, scope(`upsample ${task}`, () => resizeBilinear(output, imgSize, imgSize))] as const));

@@ -1,9 +1,10 @@
 import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
 import type { Gradients } from '../autograd/tape.ts';
-import { placed, type Tensor } from '../autograd/tensor.ts';
+import { encoded, placed, type Dtype, type Tensor } from '../autograd/tensor.ts';
 import { size } from '../autograd/shape.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Range } from '../gpu/memory.ts';
+import { ELEMENT_BYTES } from '../gpu/storage.ts';
 import { copy, download, upload } from '../gpu/transfer.ts';
 import { copyInto } from '../ops/elementwise.ts';
 import { BLOCK, FLAGS } from '../ops/optim/arena.ts';
@@ -24,6 +25,15 @@ export type Arena = {
 
 type Placement = { readonly pack: Pack; readonly tensor: Tensor; readonly at: number };
 
+export type StoreOptions = {
+  /** Keeps moving averages of the trainable parameters. */
+  readonly averages?: boolean;
+  /** How frozen matrices lie on the device; what is read of the store stays exact. */
+  readonly frozen?: 'f32' | 'f16' | undefined;
+  /** What trains with the model and is no part of it, such as the losses' weights. */
+  readonly beside?: readonly Pack[];
+};
+
 /**
  * The parameters of a model on the device, under the release's names: trainable ones in one arena with their
  * gradients and moments, frozen ones and buffers beside it.
@@ -36,11 +46,11 @@ export class ParameterStore {
   readonly #placements = new Map<string, Placement>();
   readonly #owned: GPUBuffer[] = [];
   readonly #updated = new Set<string>();
+  /** Values of what the device holds rounded. */
+  readonly #exact = new Map<string, Float32Array>();
 
-  /** @param beside what trains with the model and is no part of it, such as the losses' weights */
   constructor(
-    gpu: Gpu, spec: ModelSpec,
-    { averages = false, beside = [] }: { averages?: boolean; beside?: readonly Pack[] } = {},
+    gpu: Gpu, spec: ModelSpec, { averages = false, frozen = 'f32', beside = [] }: StoreOptions = {},
   ) {
     this.#gpu = gpu;
     this.spec = spec;
@@ -60,9 +70,15 @@ export class ParameterStore {
       averages: averages ? own('averaged parameters', 4 * floats) : null,
       flags: own('optimizer flags', 4 * floats / BLOCK),
     };
-    this.#place(trainable, (_, at) => ({ buffer: this.arena.values, offset: 4 * at }), true);
-    const fixed = this.packs.filter((pack) => !pack.trainable);
-    this.#place(fixed, (pack) => ({ buffer: own(pack.name, 4 * size(pack.shape)), offset: 0 }), false);
+    for (const pack of trainable) {
+      this.#place(pack, { buffer: this.arena.values, offset: 4 * this.#offsets.get(pack.name)! }, 'f32');
+    }
+    for (const pack of this.packs.filter((each) => !each.trainable)) {
+      const { name, kind, shape } = pack;
+      const dtype = kind === 'param' && shape.length > 1 ? frozen : 'f32';
+      if (dtype === 'f16') this.#exact.set(name, new Float32Array(size(shape)));
+      this.#place(pack, { buffer: own(name, ELEMENT_BYTES[dtype] * size(shape)), offset: 0 }, dtype);
+    }
   }
 
   /** A pack's tensor: `backbone.layers.0.blocks.0.attn.qkv.lora_A`, or a parameter's own name. */
@@ -185,12 +201,10 @@ export class ParameterStore {
     return Math.max(end, BLOCK);
   }
 
-  #place(packs: readonly Pack[], where: (pack: Pack, at: number) => Range, grad: boolean): void {
-    for (const pack of packs) {
-      const at = this.#offsets.get(pack.name) ?? 0;
-      const tensor = placed(pack.name, pack.shape, where(pack, at), grad);
-      this.#placements.set(pack.name, { pack, at, tensor });
-    }
+  #place(pack: Pack, place: Range, dtype: Dtype): void {
+    const at = this.#offsets.get(pack.name) ?? 0;
+    const tensor = placed(pack.name, pack.shape, place, pack.trainable, dtype);
+    this.#placements.set(pack.name, { pack, at, tensor });
   }
 
   #writePart(
@@ -203,16 +217,25 @@ export class ParameterStore {
     const placement = this.#placement(pack.name);
     const start = buffer ? { buffer, offset: 4 * placement.at } : placement.tensor.storage.place!;
     const laid = transposed ? transpose(values, shape[0]!, shape[1]!) : values;
-    upload(this.#gpu, { buffer: start.buffer, offset: start.offset + 4 * at }, laid);
+    const exact = this.#exact.get(pack.name);
+    if (exact) {
+      exact.set(laid, at);
+      upload(this.#gpu, start, encoded(exact, 'f16'));
+    } else {
+      upload(this.#gpu, { buffer: start.buffer, offset: start.offset + 4 * at }, laid);
+    }
   }
 
   async #readFrom(packs: readonly Pack[], where: (pack: Pack) => Range): Promise<Map<string, HostTensor>> {
-    const ranges = packs.map((pack) => ({ ...where(pack), bytes: 4 * size(pack.shape) }));
+    const onDevice = packs.filter(({ name }) => !this.#exact.has(name));
+    const ranges = onDevice.map((pack) => ({ ...where(pack), bytes: 4 * size(pack.shape) }));
     const blobs = await download(this.#gpu, ranges);
+    const read = new Map(onDevice.map(({ name }, i) => [name, new Float32Array(blobs[i]!)] as const));
     const found = new Map<string, HostTensor>();
-    packs.forEach((pack, i) => {
+    packs.forEach((pack) => {
+      const whole = this.#exact.get(pack.name) ?? read.get(pack.name)!;
       for (const { parameter: { name, shape }, at, transposed } of pack.parts) {
-        const values = new Float32Array(blobs[i]!, 4 * at, size(shape));
+        const values = whole.subarray(at, at + size(shape));
         const data = transposed ? transpose(values, shape[1]!, shape[0]!) : values.slice();
         found.set(name, { dtype: 'F32', shape, data });
       }

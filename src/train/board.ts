@@ -15,11 +15,13 @@ export function boardPictures(board: EventFile, step: number, rows: readonly She
 }
 
 function trainScalars(summary: Summary): Record<string, number> {
+  const { grad_norm: norm, loss_scale: scale } = summary;
   return {
     ...tagged('loss', summary.loss),
     ...tagged('loss_weight', summary.weights ?? {}),
     'optimizer/lr': summary.lr,
-    'optimizer/grad_norm': summary.grad_norm,
+    ...norm !== null && { 'optimizer/grad_norm': norm },
+    ...scale !== undefined && { 'optimizer/loss_scale': scale },
     'speed/images_per_second': summary.images_per_second,
     'speed/data_wait': summary.data_wait,
   };

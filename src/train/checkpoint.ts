@@ -9,6 +9,7 @@ import { readSafetensors, writeSafetensors } from '../data/safetensors.ts';
 import { stateDictOf } from '../data/state_dict.ts';
 import type { ModelSpec } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
+import type { LossScale } from '../ops/optim/loss_scale.ts';
 import type { Config } from './config.ts';
 import { formatConfig } from './config.ts';
 import { readReleaseRun } from './release_state.ts';
@@ -35,6 +36,8 @@ export type Checkpoint = {
     readonly beside: Tensors;
     /** null: the run kept none. */
     readonly averages: Tensors | null;
+    /** null: the run scaled no loss, or a file of the release. */
+    readonly lossScale: LossScale | null;
     /** null: a file of the release, which does not say. */
     readonly fixed: Readonly<Record<string, string>> | null } | null;
 };
@@ -42,25 +45,32 @@ export type Checkpoint = {
 const count = z.number().int().nonnegative();
 const POSITION: z.ZodType<Position> = z.strictObject({ step: count, tracked: count, samples: count });
 const FIXED = z.record(z.string(), z.string());
+const SCALE: z.ZodType<LossScale> = z.strictObject({ scale: z.number().positive(), goodSteps: count });
 const FORMAT = 'mtlora checkpoint 1';
 const MOMENTS = ['optimizer.exp_avg.', 'optimizer.exp_avg_sq.'] as const;
 const AVERAGES = 'optimizer.ema.';
 const BESIDE = 'optimizer.';
 
 /** What a continued run must have in common with the run that it continues, by the fields that set it. */
-function fixedFields({ SEED, DATA, TRAIN }: Config, { samples }: Position): Record<string, string> {
+function fixedFields(config: Config, { samples }: Position): Record<string, string> {
+  const { SEED, DATA, TRAIN, PRECISION } = config;
   return {
     SEED: String(SEED),
     'DATA.BATCH_SIZE': String(DATA.BATCH_SIZE),
     'TRAIN.ACCUMULATION_STEPS': String(TRAIN.ACCUMULATION_STEPS),
     'TRAIN.OPTIMIZER.NAME': TRAIN.OPTIMIZER.NAME,
+    PRECISION,
     'the number of training images': String(samples),
   };
 }
 
-/** Writes a checkpoint in one atomic step; waits for the device. */
+/**
+ * Writes a checkpoint in one atomic step; waits for the device.
+ *
+ * @param lossScale null where the run scales no loss
+ */
 export async function saveCheckpoint(
-  path: string, store: ParameterStore, config: Config, position: Position,
+  path: string, store: ParameterStore, config: Config, position: Position, lossScale: LossScale | null,
   versions: Readonly<Record<string, string>>,
 ): Promise<void> {
   const values = await store.read();
@@ -75,6 +85,7 @@ export async function saveCheckpoint(
   writeSafetensors(path, tensors, {
     format: FORMAT,
     position: JSON.stringify(position),
+    ...lossScale && { loss_scale: JSON.stringify(lossScale) },
     fixed: JSON.stringify(fixedFields(config, position)),
     config: formatConfig(config),
     ...versions,
@@ -118,7 +129,8 @@ export async function readCheckpoint(
   const wrong = wrongMoment(all, moments) ?? wrongAverage(all, averages) ?? wrongBeside(beside);
   if (wrong !== null) throw new Error(`Cannot resume from "${path}": ${wrong}`);
   const [position, fixed] = [checked(POSITION, 'position'), checked(FIXED, 'fixed')];
-  const kept = { beside, averages: averages.size > 0 ? averages : null };
+  const lossScale = metadata.loss_scale === undefined ? null : checked(SCALE, 'loss_scale');
+  const kept = { beside, averages: averages.size > 0 ? averages : null, lossScale };
   return { path, model, run: { position, moments, fixed, ...kept } };
 }
 
@@ -168,7 +180,7 @@ async function readReleased(path: string, context: ReleaseContext | null): Promi
   if (!found) return { path, model, run: null };
   const step = found.epochs * context.stepsPerEpoch;
   const position = { step, tracked: trackedOf({ path, model, run: null }), samples: context.samples };
-  const kept = { beside: new Map(), averages: null, fixed: null };
+  const kept = { beside: new Map(), averages: null, lossScale: null, fixed: null };
   return { path, model, run: { position, moments: found.moments, ...kept } };
 }
 
@@ -190,9 +202,10 @@ export function trackedOf({ model }: Checkpoint): number {
 export function expectSameRun(checkpoint: Checkpoint, config: Config, samples: number): void {
   const { fixed, position } = checkpoint.run!;
   if (!fixed) return;
+  const before: Record<string, string> = { PRECISION: 'f32', ...fixed };    // older files do not say it
   for (const [field, now] of Object.entries(fixedFields(config, { ...position, samples }))) {
-    if (fixed[field] === now) continue;
-    throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${fixed[field]} as in that `
+    if (before[field] === now) continue;
+    throw new Error(`Cannot resume from "${checkpoint.path}": ${field} must be ${before[field]} as in that `
       + `run, got ${now} (--weights-only starts a new run from its weights)`);
   }
 }

@@ -37,6 +37,7 @@ export type ConfigFlags = {
   eval?: boolean;
   throughput?: boolean;
   useCheckpoint?: boolean;
+  precision?: string;
   disableAmp?: boolean;
   output?: string;
   tag?: string;
@@ -72,6 +73,7 @@ export const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['eval', '--eval', 'EVAL_MODE'],
   ['throughput', '--throughput', 'THROUGHPUT_MODE'],
   ['useCheckpoint', '--use-checkpoint', 'TRAIN.USE_CHECKPOINT'],
+  ['precision', '--precision', 'PRECISION'],
   ['output', '--output', 'OUTPUT'],
   ['tag', '--tag', 'TAG'],
   ['name', '--name', 'MODEL.NAME'],
@@ -101,7 +103,7 @@ function flagsLayer(flags: ConfigFlags): Layer {
   for (const [flag, typed, field] of FLAG_FIELDS) {
     if (flags[flag] !== undefined) setField(layer, field, flags[flag], typed);
   }
-  if (flags.disableAmp) setField(layer, 'AMP_ENABLE', false, '--disable_amp');
+  if (flags.disableAmp) setField(layer, 'PRECISION', 'f32', '--disable_amp');
   if (flags.decoderMap !== undefined) decoderMapLayer(layer, flags.decoderMap);
   if (flags.data !== undefined) setField(layer, 'DATA.DBNAME', 'Folder', '--data');
   else if (flags.nyud !== undefined) setField(layer, 'DATA.DBNAME', 'NYUD', '--nyud');
@@ -135,8 +137,16 @@ function settleOwnData(config: Config): Config {
   };
 }
 
+/** What trains in mixed precision: by our field, else by the release's. */
+function settlePrecision(config: Config): Config {
+  const { PRECISION, AMP_ENABLE, AMP_OPT_LEVEL } = config;
+  const asReleased = AMP_ENABLE && AMP_OPT_LEVEL !== 'O0' ? 'f16' : 'f32';
+  return { ...config, PRECISION: PRECISION || asReleased };
+}
+
 /** Fills in what depends on other fields. */
-function settle(config: Config): Config {
+function settle(given: Config): Config {
+  const config = settlePrecision(given);
   if (config.DATA.DBNAME === 'Folder' || (config.DATA.DBNAME === '' && config.DATA.FILE !== '')) {
     return { ...settleOwnData(config), EVAL_FREQ: Math.max(config.EVAL_FREQ, 1) };
   }

@@ -66,8 +66,11 @@ export const CONFIG_SCHEMA = z.strictObject({
   COMPAT: COMPAT.prefault({}),
   TASKS: texts(TASKS).default([])
     .describe('the tasks, in this order; empty for those that the data set is used for'),
-  AMP_ENABLE: boolean().default(true)
-    .describe('of the release: mixed precision; all is computed in float32 here'),
+  PRECISION: oneOf('', 'f32', 'f16').default('')
+    .describe('ours: "f16" trains in mixed precision; empty for what AMP_ENABLE says'),
+  AMP_ENABLE: boolean().default(false)
+    .describe('mixed precision, where PRECISION is empty; true by default in the release'),
+  AMP_OPT_LEVEL: oneOf('', 'O0', 'O1', 'O2').default('').describe('"O0" is AMP_ENABLE false'),
   OUTPUT: text().default('output').describe('where runs go: `<output>/<name>/<tag>`'),
   TAG: text().default('default').describe('the run\'s name among those of its model'),
   SAVE_FREQ: whole(1).default(5).describe('epochs between two checkpoints'),
@@ -86,7 +89,6 @@ export const CONFIG_SCHEMA = z.strictObject({
     .describe('no evaluation before training where MODEL.RESUME is given'),
   MTL: unused(),
   ENABLE_AMP: unused(),
-  AMP_OPT_LEVEL: unused(),
   LOCAL_RANK: unused(),
   FUSED_WINDOW_PROCESS: unused(),
   FUSED_LAYERNORM: unused(),

@@ -27,6 +27,8 @@ export function formatSummary(
   const inEpoch = step - epoch * stepsPerEpoch;
   const list = (values: Readonly<Record<string, number>>): string =>
     Object.entries(values).map(([task, value]) => `${task} ${value.toFixed(3)}`).join(', ');
+  const { loss_scale: scale, left_out: left = 0 } = summary;
+  const scaled = scale === undefined ? [] : [`scale ${scale}${left > 0 ? ` (${left} left out)` : ''}`];
   const secondsLeft = (steps: number): number => steps * summary.seconds_per_step;
   return [
     `epoch ${epoch + 1}/${epochs}`,
@@ -35,6 +37,7 @@ export function formatSummary(
     `loss ${total!.toFixed(3)} (${list(tasks)})`,
     ...summary.weights ? [`weights ${list(summary.weights)}`] : [],
     `lr ${lr.toExponential(2)}`,
+    ...scaled,
     `${speed.toFixed(speed < 10 ? 2 : 1)} images/s`,
     `eta ${duration(secondsLeft(stepsPerEpoch - inEpoch))} (run ${duration(secondsLeft(totalSteps - step))})`,
     `data ${(100 * wait).toFixed(0)} %`,

@@ -113,11 +113,15 @@ export class DivergedError extends Error {
   override readonly name = 'DivergedError';
 }
 
-/** The GPU leaves out an update whose gradients are not finite, so parameters are still good here. */
+/**
+ * The GPU leaves out an update whose gradients are not finite, so parameters are still good here. With a loss
+ * scale that is how the scale is found; below 1 it is not the scale that makes them so.
+ */
 async function finite(reported: Promise<Told>, inspected: TrainStep | null = null): Promise<Told> {
   const told = await reported;
   const { report, step, epoch } = told;
-  if (Number.isFinite(report.total) && report.skipped === 0) return told;
+  const { lossScale } = report;
+  if (Number.isFinite(report.total) && (lossScale ? lossScale.scale >= 1 : report.skipped === 0)) return told;
   const first = await inspected?.findNonFinite();
   const where = first ? `, which "${first.label ?? 'its input'}" brought in first ("${first.tensor}", `
     + `element ${first.index})` : '';
@@ -125,10 +129,11 @@ async function finite(reported: Promise<Told>, inspected: TrainStep | null = nul
   throw new DivergedError(`Update ${step} (epoch ${epoch + 1}): ${what}; it was left out`);
 }
 
-function whatIsNotFinite({ tasks, gradNorm }: StepReport): string {
+function whatIsNotFinite({ tasks, gradNorm, lossScale }: StepReport): string {
   const bad = [...tasks].filter(([, loss]) => !Number.isFinite(loss));
   if (bad.length > 0) {
     return `the loss of ${bad.map(([task]) => `"${task}"`).join(', ')} must be finite, got ${bad[0]![1]}`;
   }
-  return `the gradients must be finite, got a norm of ${gradNorm}`;
+  const scaled = lossScale ? ` at every loss scale down to ${2 * lossScale.scale}` : '';
+  return `the gradients must be finite, got a norm of ${gradNorm}${scaled}`;
 }

@@ -16,7 +16,11 @@ export type Summary = {
   readonly loss: Readonly<Record<string, number>>;
   /** The tasks' weights now, where they are learned. */
   readonly weights?: Readonly<Record<string, number>>;
-  readonly grad_norm: number;
+  /** Of the last update that was not left out; null where all were. */
+  readonly grad_norm: number | null;
+  /** What the loss is multiplied by, and updates left out so far; in f16 only. */
+  readonly loss_scale?: number;
+  readonly left_out?: number;
   readonly images_per_second: number;
   readonly seconds_per_step: number;
   /** Share of the time that was spent waiting for data. */
@@ -31,6 +35,7 @@ export class Monitor {
   #sinceMs = performance.now();
   #waitedMs = 0;
   #last: Told | null = null;
+  #gradNorm: number | null = null;
 
   constructor(imagesPerStep: number) {
     this.#imagesPerStep = imagesPerStep;
@@ -48,6 +53,7 @@ export class Monitor {
     for (const [task, loss] of told.report.tasks) add(task, loss);
     this.#steps += 1;
     this.#last = told;
+    if (Number.isFinite(told.report.gradNorm)) this.#gradNorm = told.report.gradNorm;
   }
 
   /** The means since the last summary; `waitedMs` is what the loader has waited in all. */
@@ -59,7 +65,8 @@ export class Monitor {
       step, epoch, lr,
       loss: Object.fromEntries([...this.#sums].map(([name, sum]) => [name, sum / this.#steps])),
       ...report.weights && { weights: Object.fromEntries(report.weights) },
-      grad_norm: report.gradNorm,
+      grad_norm: this.#gradNorm,
+      ...report.lossScale && { loss_scale: report.lossScale.scale, left_out: report.skipped },
       images_per_second: 1000 * this.#steps * this.#imagesPerStep / elapsedMs,
       seconds_per_step: elapsedMs / 1000 / this.#steps,
       data_wait: (waitedMs - this.#waitedMs) / elapsedMs,

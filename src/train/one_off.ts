@@ -8,7 +8,7 @@ import { formatProfile, profile, writeChromeTrace } from '../gpu/profile.ts';
 import { averaged, readCheckpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { formatParams, paramsReport } from './params_report.ts';
-import { describeModel, openModel } from './prepare.ts';
+import { describeModel, frozenOf, openModel } from './prepare.ts';
 import { resultsTable } from './results.ts';
 import { furthestCheckpoint } from './run_folder.ts';
 import { compileTrainStep } from './step.ts';
@@ -48,7 +48,7 @@ export async function runProfile(
   await using cleanup = new AsyncDisposableStack();
   const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
-  const { store } = await openModel(gpu, config, terminal.say, null);
+  const { store } = await openModel(gpu, config, terminal.say, null, frozenOf(config));
   const { programs } = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
   mkdirSync(folder, { recursive: true });
   for (const program of programs) {
@@ -70,7 +70,7 @@ export async function runPlan(config: Config, { device }: Options, terminal: Ter
   const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
   terminal.say(formatParams(paramsReport(modelSpec(config))));
-  const { store } = await openModel(gpu, config, terminal.say, null);
+  const { store } = await openModel(gpu, config, terminal.say, null, frozenOf(config));
   const { programs } = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
   for (const { label, plan } of programs) {
     for (const line of describePlan(label, plan, { largest: 5 })) terminal.say(`plan       ${line}`);

@@ -18,12 +18,15 @@ type Range = Readonly<Record<'values' | 'grads' | 'expAvg' | 'expAvgSq' | 'flags
  * Traces one optimizer step over all trainable parameters: global norm, clipping, update, moving averages.
  *
  * @param skipped [1] u32, lasting: counts steps that were left out because the norm was not finite
- * @returns the gradients' norm before clipping, [1]
+ * @param scaling of the loss, see `lossScale`; null where gradients come as they are
+ * @returns the gradients' norm before clipping, then their factor, [2]
  */
-export function optimizerStep(gpu: Gpu, arena: Arena, skipped: Tensor, config: Config['TRAIN']): Tensor {
+export function optimizerStep(
+  gpu: Gpu, arena: Arena, skipped: Tensor, config: Config['TRAIN'], scaling: Tensor | null = null,
+): Tensor {
   return scope('optimizer', () => {
     const ranges = rangesOf(gpu, arena);
-    const norm = gradNorm(ranges, skipped);
+    const norm = gradNorm(ranges, skipped, { scaling });
     const { OPTIMIZER: { NAME, BETAS, EPS: eps, MOMENTUM }, WEIGHT_DECAY: weightDecay, CLIP_GRAD } = config;
     const [beta1, beta2] = BETAS as [number, number];
     const clip = CLIP_GRAD ?? 0;

@@ -4,7 +4,7 @@ import type { DatasetSpec } from '../data/dataset.ts';
 import { openLoader, type Loader } from '../data/loader.ts';
 import type { Position as LoaderPosition } from '../data/order.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { ParameterStore } from '../mtlora/store.ts';
+import { ParameterStore, type StoreOptions } from '../mtlora/store.ts';
 import { loadModel, readCheckpoint, trackedOf, type Checkpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { readDataFile } from './data_file.ts';
@@ -41,14 +41,19 @@ export function openSplit(
   });
 }
 
-/** A model on the device: drawn start values, under them a backbone's file, under that a whole model's. */
+/**
+ * A model on the device: drawn start values, under them a backbone's file, under that a whole model's.
+ *
+ * @param options.frozen how frozen matrices are stored; exactly by default, for training see `frozenOf`
+ */
 export async function openModel(
   gpu: Gpu, config: Config, say: Say, resume: Checkpoint | null,
+  { frozen }: Pick<StoreOptions, 'frozen'> = {},
 ): Promise<{ store: ParameterStore; tracked: number }> {
   const spec = modelSpec(config);
   const learned = config.TRAIN.LOSS_WEIGHTING === 'uncertainty';
   const beside = learned ? [logVariances(spec.tasks.map(({ name }) => name))] : [];
-  const store = new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0, beside });
+  const store = new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0, beside, frozen });
   store.initialise(config.SEED);
   const { RESUME_BACKBONE } = config.MODEL;
   const report = (file: string, lines: readonly string[]): void => {
@@ -61,6 +66,11 @@ export async function openModel(
   }
   if (resume) report(resume.path, loadModel(store, resume, { skipDecoder: config.TRAIN.SKIP_DECODER_CKPT }));
   return { store, tracked: resume ? trackedOf(resume) : 0 };
+}
+
+/** How a model that is trained stores its frozen matrices. */
+export function frozenOf({ PRECISION }: Config): Pick<StoreOptions, 'frozen'> {
+  return { frozen: PRECISION === 'f16' ? 'f16' : 'f32' };
 }
 
 /** The first lines of every run: what computes, what it computes. */

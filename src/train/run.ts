@@ -15,7 +15,7 @@ import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';
 import { Journal } from './journal.ts';
 import { DivergedError, stepsPerEpoch, trainLoop } from './loop.ts';
-import { datasetSpec, describeModel, openModel, openSplit } from './prepare.ts';
+import { datasetSpec, describeModel, frozenOf, openModel, openSplit } from './prepare.ts';
 import { resultsTable } from './results.ts';
 import { RunFolder, samePath } from './run_folder.ts';
 import { compileTrainStep, type TrainStep } from './step.ts';
@@ -116,7 +116,7 @@ async function openRun(
 
   const gpu = cleanup.adopt(await openGpu({ device: options.device }), (open) => open.close());
   for (const line of [...describeModel(gpu, config), ...options.about ?? []]) say(line);
-  const { store, tracked } = await openModel(gpu, config, say, resume);
+  const { store, tracked } = await openModel(gpu, config, say, resume, frozenOf(config));
   const start = { step: continued?.position.step ?? 0, tracked, samples };
   const loader = cleanup.adopt(openSplit(config, 'train', {
     epoch: Math.floor(start.step / perEpoch), batch: start.step % perEpoch * config.TRAIN.ACCUMULATION_STEPS,
@@ -130,6 +130,7 @@ async function openRun(
   }
   store.startAverages();
   if (resume && continued) await loadOptimizer(store, resume);
+  if (continued?.lossScale) trainStep.restoreLossScale(continued.lossScale);
   if (continued && (continued.averages === null) !== (store.arena.averages === null)) {
     say(`averages   ${continued.averages ? 'of the checkpoint are left out, as TRAIN.EMA_DECAY is 0'
       : 'start from the weights: the checkpoint has none'}`);
@@ -187,10 +188,11 @@ async function startingPoint(
 }
 
 async function save(run: Run, name: string, position: Position): Promise<void> {
-  const { folder, journal, store, config, gpu, terminal, loader } = run;
+  const { folder, journal, store, config, gpu, terminal, loader, trainStep } = run;
   for (const note of journal.skipped('train', position.step, loader.stats.skipped)) terminal.say(note);
   terminal.status(`writing ${name}`);
-  await saveCheckpoint(folder.file(name), store, config, position, versions(gpu));
+  const { lossScale } = await trainStep.report();
+  await saveCheckpoint(folder.file(name), store, config, position, lossScale, versions(gpu));
   journal.log({ kind: 'checkpoint', step: position.step, file: name });
   folder.forgetInterruptions(name);
   if (config.TRAIN.KEEP_CHECKPOINTS !== null) folder.keepLatest(config.TRAIN.KEEP_CHECKPOINTS);

@@ -6,6 +6,7 @@ import { compile, type Executable, type Live } from '../gpu/executable.ts';
 import { keep, scope } from '../gpu/program.ts';
 import { createStorage } from '../gpu/storage.ts';
 import { accumulate } from '../ops/optim/accumulate.ts';
+import { lossScale, lossScaleOf, scaledSeed, setLossScale, type LossScale } from '../ops/optim/loss_scale.ts';
 import { forward } from '../mtlora/model.ts';
 import type { Task } from '../mtlora/spec.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
@@ -23,6 +24,8 @@ export type StepReport = {
   readonly gradNorm: number;
   /** Steps left out so far because the norm was not finite. */
   readonly skipped: number;
+  /** What the loss of the next step is multiplied by; null where it never is. */
+  readonly lossScale: LossScale | null;
 };
 
 /** A training step, traced, planned and compiled once. */
@@ -31,6 +34,8 @@ export type TrainStep = {
   run(batches: readonly HostBatch[], at: { step: number; seed: number; lr: number }): void;
   /** Reads the report of what was submitted so far, and waits for it. */
   report(): Promise<StepReport>;
+  /** Goes on with a loss scale; only where steps have one. */
+  restoreLossScale(scale: LossScale): void;
   /** Runs the forward and backward pass of the last batch again, launch by launch. @returns its first NaN */
   findNonFinite(): Promise<Anomaly | null>;
   readonly programs: readonly Executable[];
@@ -41,6 +46,7 @@ export type TrainStep = {
 type Buffers = {
   readonly inputs: Inputs;
   readonly skipped: Tensor;
+  readonly scaling: Tensor | null;
   /** Gradients of one micro-batch, where a step sums several. */
   readonly fresh: GPUBuffer | null;
 };
@@ -54,14 +60,24 @@ type Compiled = {
   readonly norm: Tensor;
 };
 
-/** Traces and compiles a training step for a fixed batch size. */
+/**
+ * Traces and compiles a training step for a fixed batch size.
+ *
+ * @throws Error where the configuration asks for f16 and the device cannot store it
+ */
 export async function compileTrainStep(
   gpu: Gpu, store: ParameterStore, config: Config, batchSize: number,
 ): Promise<TrainStep> {
   const micro = config.TRAIN.ACCUMULATION_STEPS;
+  const halves = config.PRECISION === 'f16';
+  if (halves && !gpu.features.has('shader-f16')) {
+    const { name } = gpu.adapter;
+    throw new Error(`--precision: must be f32 on "${name}", got f16: the adapter has no shader-f16`);
+  }
   const buffers: Buffers = {
     inputs: await new Inputs(gpu, store.spec, batchSize).compile(),
     skipped: lasting(gpu, 'skipped steps', [1], [0], 'u32'),
+    scaling: halves ? lossScale(gpu) : null,
     fresh: micro > 1 ? gpu.memory.alloc('gradients of a micro-batch', 4 * store.arena.floats) : null,
   };
   const compiled = await compilePrograms(gpu, store, config, buffers);
@@ -72,28 +88,36 @@ export async function compileTrainStep(
     run(batches, at) { last = runStep(config, buffers, compiled, batches, at); },
     findNonFinite: () => findNonFinite(gpu, compiled.pass, last),
     report: () => readReport(gpu, store, buffers, compiled),
+    restoreLossScale(scale) {
+      if (!buffers.scaling) throw new Error('training step: has no loss scale in f32');
+      setLossScale(gpu, buffers.scaling, scale);
+    },
     destroy() {
       for (const program of programs) program.destroy();
       buffers.inputs.destroy();
-      release(gpu, buffers.skipped);
+      for (const tensor of [buffers.skipped, buffers.scaling]) if (tensor) release(gpu, tensor);
       if (buffers.fresh) gpu.memory.free(buffers.fresh);
     },
   };
 }
 
 async function compilePrograms(
-  gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT }: Config, { inputs, skipped, fresh }: Buffers,
+  gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT, PRECISION }: Config,
+  { inputs, skipped, scaling, fresh }: Buffers,
 ): Promise<Compiled> {
+  const activations = PRECISION || 'f32';
+  const mode = { training: true, checkpointing: TRAIN.USE_CHECKPOINT, activations } as const;
   const pass = (): { total: Tensor; perTask: Tensor[] } => {
-    const { logits } = forward(store, inputs.image, { training: true, checkpointing: TRAIN.USE_CHECKPOINT });
+    const { logits } = forward(store, inputs.image, mode);
     const losses = multiTaskLoss(logits, inputs.labels, logVariancesOf(store));
-    store.placeGradients(backward([[losses.total, null]]), fresh ?? store.arena.gradients);
+    const seed = scaling && scaledSeed(scaling);
+    store.placeGradients(backward([[losses.total, seed]]), fresh ?? store.arena.gradients);
     const perTask = [...losses.tasks.values()];
     keep(losses.total, ...perTask);
     return { total: losses.total, perTask };
   };
   const update = (): Tensor => {
-    const norm = optimizerStep(gpu, store.arena, skipped, TRAIN);
+    const norm = optimizerStep(gpu, store.arena, skipped, TRAIN, scaling);
     keep(norm);
     return norm;
   };
@@ -135,19 +159,20 @@ function logVariancesOf(store: ParameterStore): Tensor | null {
 }
 
 async function readReport(
-  gpu: Gpu, store: ParameterStore, { skipped }: Buffers, { pass, update, ...kept }: Compiled,
+  gpu: Gpu, store: ParameterStore, { skipped, scaling }: Buffers, { pass, update, ...kept }: Compiled,
 ): Promise<StepReport> {
   const tasks = store.spec.tasks.map(({ name }) => name);
   const learned = logVariancesOf(store);
   // both copies are submitted now: no step that is submitted while they are waited for changes them
-  const [[total, ...perTask], [norm, count, s]] = await Promise.all([
-    pass.read([kept.total, ...kept.perTask]),
-    update.read([kept.norm, skipped, ...learned ? [learned] : []]),
+  const [[total, ...perTask], [norm, count], [scale], [s]] = await Promise.all([
+    pass.read([kept.total, ...kept.perTask]), update.read([kept.norm, skipped]),
+    update.read(scaling ? [scaling] : []), update.read(learned ? [learned] : []),
   ]);
   gpu.check();
   const value = (bytes: ArrayBuffer | undefined): number => new Float32Array(bytes!)[0]!;
   return {
     total: value(total), gradNorm: value(norm), skipped: new Uint32Array(count!)[0]!,
+    lossScale: scale ? lossScaleOf(scale) : null,
     weights: s ? learnedWeights(tasks, new Float32Array(s)) : null,
     tasks: new Map(tasks.map((task, t) => [task, value(perTask[t])])),
   };

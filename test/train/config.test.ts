@@ -33,8 +33,21 @@ test('loadConfig() has the defaults of the release', () => {
       MTLORA: { ENABLED: false, R: [8, 8, 8, 8], SHARED_SCALE: [2, 2, 2, 2], SHARED_MODE: 'matrix' } },
     TRAIN: { EPOCHS: 300, WARMUP_EPOCHS: 20, BASE_LR: 5e-4, WARMUP_LR: 5e-7, MIN_LR: 5e-6, CLIP_GRAD: 5,
       WEIGHT_DECAY: 0.05, OPTIMIZER: { NAME: 'adamw', EPS: 1e-8, BETAS: [0.9, 0.999] } },
-    AMP_ENABLE: true, SEED: 0, PRINT_FREQ: 10,
+    SEED: 0, PRINT_FREQ: 10,
   });
+});
+
+test('loadConfig() tells the precision by PRECISION, else by the release\'s AMP_ENABLE, else f32', () => {
+  const precision = (...opts: string[]): string => loadConfig(null, opts).config.PRECISION;
+  expect(precision()).toBe('f32');
+  expect(precision('AMP_ENABLE', 'true')).toBe('f16');
+  expect(precision('AMP_ENABLE', 'true', 'AMP_OPT_LEVEL', 'O0')).toBe('f32');
+  expect(precision('AMP_ENABLE', 'true', 'AMP_OPT_LEVEL', 'O1')).toBe('f16');
+  expect(precision('AMP_ENABLE', 'true', 'PRECISION', 'f32')).toBe('f32');
+  expect(precision('PRECISION', 'f16')).toBe('f16');
+  expect(loadConfig(null, ['PRECISION', 'f16'], { disableAmp: true }).config.PRECISION).toBe('f32');
+  expect(loadConfig(null, [], { precision: 'f16' }).config.PRECISION).toBe('f16');
+  expect(() => precision('PRECISION', 'bf16')).toThrow('PRECISION: must be one of "", "f32", "f16"');
 });
 
 test('loadConfig() reads every released configuration', () => {
@@ -126,6 +139,9 @@ test('loadConfig() points at a wrong value', () => {
       + 'must be a whole number of at least 0, or a list of 1 or 4 such, got [4, 4]');
   expect(problem('', ['TRAIN.EPOCHS', 'ten'])).toBe(
     '--opts TRAIN.EPOCHS: must be a whole number of at least 1, got "ten"');
+  expect(problem('', [], { seed: 'x' })).toBe('--seed SEED: must be a whole number of at least 0, got "x"');
+  expect(problem('TRAIN: {OPTIMIZER: {BETAS: [0.9, 1.9]}}')).toBe(
+    'c.yaml:1:28 TRAIN.OPTIMIZER.BETAS: must be a list of 2 numbers from 0 to 1, got [0.9, 1.9]');
   expect(problem('', [], { batchSize: '0' })).toBe(
     '--batch-size DATA.BATCH_SIZE: must be a whole number of at least 1, got "0"');
   expect(problem('MODEL: swin\n')).toBe('c.yaml:1:8 MODEL: must be a group of fields, got "swin"');
@@ -142,6 +158,13 @@ test('loadConfig() names the field that a typo is close to', () => {
   expect(problem('MODEL:\n  BANANA: 1\n')).toBe('c.yaml:2:3 MODEL.BANANA: no such field');
 });
 
+test('loadConfig() names the value that a typo is close to', () => {
+  expect(problem('MODEL: {DECODER_HEAD: {sal: hrnt}}')).toBe('c.yaml:1:29 MODEL.DECODER_HEAD.sal: '
+    + 'must be one of "hrnet", "segformer", "aspp", "updecoder", got "hrnt", did you mean "hrnet"');
+  expect(problem('TASKS: [sal, nromals]\n')).toMatch(/, got \[sal, nromals\], did you mean "normals"$/);
+  expect(problem('', [], { tasks: 'sal,banana' })).toMatch(/, got "sal,banana"$/);
+});
+
 test('loadConfig() reports every problem at once', () => {
   expect(problem('TAGG: x\nDATA:\n  IMG_SIZE: big\n', ['SEED', '-1']).split('\n')).toEqual([
     'c.yaml:3:13 DATA.IMG_SIZE: must be a whole number of at least 1, got "big"',
@@ -153,6 +176,8 @@ test('loadConfig() reports every problem at once', () => {
 test('loadConfig() points into YAML that does not parse', () => {
   expect(problem('DATA:\n  IMG_SIZE: [448\n')).toMatch(/^c\.yaml:3:1 Flow sequence/);
   expect(problem('TAG: a\nTAG: b\n')).toBe('c.yaml:2:1 Map keys must be unique');
+  expect(problem('TAG: a\n---\nTAG: b\n')).toBe('c.yaml:2:1 must be one YAML document');
+  expect(problem('DATA:\n\tIMG_SIZE: 448\n')).toBe('c.yaml:2:1 Tabs are not allowed as indentation');
   expect(problem('- TAG\n')).toBe('c.yaml:1:1 must hold fields such as "MODEL:"');
   expect(problem('', ['TAG']))
     .toBe('--opts: must be pairs of a field and a value, got "TAG" without a value');

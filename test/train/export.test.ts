@@ -88,7 +88,7 @@ test('readCheckpoint() goes on where releaseCheckpoint() says that a run stood',
   const samples = 9;                                       // 4 updates an epoch
   const position = { step: 12, tracked: 12, samples };
   const saved = releaseCheckpoint(config, state, {
-    position, moments, beside: new Map(), averages: null, fixed: null,
+    position, moments, beside: new Map(), averages: null, lossScale: null, fixed: null,
   });
   expect([saved.epoch, saved.wholeEpochs]).toEqual([2, true]);
   const file = `${folderWith()}/ckpt_epoch_2.pth`;

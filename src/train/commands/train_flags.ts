@@ -32,7 +32,8 @@ const GROUPS: Readonly<Record<string, readonly Flag[]>> = {
     ['--loss-weighting <how>', 'lossWeighting', 'the tasks\' weights: the paper\'s, or learned'],
     ['--ema <decay>', 'ema', 'evaluates moving averages of the weights, such as 0.999'],
     ['--use-checkpoint', 'useCheckpoint', 'compute activations twice to save memory'],
-    ['--disable_amp', 'disableAmp', 'no mixed precision'],
+    ['--precision <type>', 'precision', 'f16 stores activations and frozen weights in half the memory'],
+    ['--disable_amp', 'disableAmp', 'no mixed precision, as --precision f32'],
   ],
   'Evaluation:': [
     ['--eval', 'eval', 'evaluate the model of --resume, or the run\'s last one, and end'],
@@ -77,7 +78,8 @@ export function addConfigFlags(command: Command): Map<string, keyof ConfigFlags>
 function optionOf(typed: string, flag: keyof ConfigFlags, says: string): Option {
   const path = FLAG_FIELDS.find(([name]) => name === flag)?.[2];
   if (path === undefined) return new Option(typed, says);
-  const { choices, fallback, path: field } = FIELDS.get(path)!;
+  const { choices: words, fallback, path: field } = FIELDS.get(path)!;
+  const choices = words.filter((word) => word !== '');
   const told = `${says} [${field}${describe(fallback)}]`;
   if (choices.length < 2) return new Option(typed, told);
   return Array.isArray(fallback) ? listOption(typed, told, choices) : choiceOption(typed, told, choices);

@@ -111,7 +111,11 @@ function trainingCharts({ train, evaluations, config: { TASKS } }: RunRecord): s
     lineChart({ title: 'learned weights of the losses', log: true, series: train.at(-1)?.weights
       ? TASKS.map((task) => of(task, ({ weights }) => weights?.[task])) : [] }),
     lineChart({ title: 'learning rate', series: [of('learning rate', ({ lr }) => lr)] }),
-    lineChart({ title: 'gradient norm', log: true, series: [of('before clipping', (at) => at.grad_norm)] }),
+    lineChart({
+      title: 'gradient norm', log: true, series: [of('before clipping', (at) => at.grad_norm ?? undefined)],
+    }),
+    ...train.some((at) => at.loss_scale !== undefined)
+      ? [lineChart({ title: 'loss scale', log: true, series: [of('scale', (at) => at.loss_scale)] })] : [],
     lineChart({ title: 'images a second', series: [of('images/s', (at) => at.images_per_second)] }),
     lineChart({ title: 'time spent waiting for data', series: [of('per cent', (at) => 100 * at.data_wait)] }),
   ]);
