@@ -48,6 +48,7 @@ export type ConfigFlags = {
   keep?: string | number;
   ema?: string | number;
   tensorboard?: boolean;
+  seed?: string | number;
 };
 
 /** Flag, how it is typed, the field that it sets. */
@@ -83,6 +84,7 @@ export const FLAG_FIELDS: readonly [keyof ConfigFlags, string, string][] = [
   ['keep', '--keep', 'TRAIN.KEEP_CHECKPOINTS'],
   ['ema', '--ema', 'TRAIN.EMA_DECAY'],
   ['tensorboard', '--tensorboard', 'TENSORBOARD'],
+  ['seed', '--seed', 'SEED'],
 ];
 
 function decoderMapLayer(layer: Layer, file: string): void {

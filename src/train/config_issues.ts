@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { CONFIG_SCHEMA } from './config_schema.ts';
 import type { Layer } from './config_source.ts';
-import { fieldsOf } from './config_walk.ts';
+import { fieldsOf, listFields } from './config_walk.ts';
 import { nearest } from './nearest.ts';
 
 /** The groups `A.B` that have a field of this name. */
@@ -41,6 +41,16 @@ function placeOf(field: readonly PropertyKey[], layer: Layer): string {
   return '';
 }
 
+/** For a value that is none, or holds one that is none, of the field's few: the one that was meant. */
+function choiceHint(value: unknown, field: string, root: z.core.$ZodType): string {
+  const choices = listFields(root).find(({ path }) => path === field)?.choices ?? [];
+  if (choices.length < 2) return '';
+  const words = (Array.isArray(value) ? value : String(value).split(',')).map((word) => String(word).trim());
+  const wrong = words.find((word) => !choices.includes(word));
+  const near = wrong === undefined ? undefined : nearest(wrong, choices);
+  return near ? `, did you mean "${near}"` : '';
+}
+
 /** One line per problem: place, field, what must hold, what came. */
 export function describeIssues(
   issues: readonly z.core.$ZodIssue[], layer: Layer, schema: z.core.$ZodType = CONFIG_SCHEMA,
@@ -54,6 +64,8 @@ export function describeIssues(
     }
     const field = issue.path.join('.');
     const rule = issue.code === 'custom' ? issue.message : 'must be a group of fields';
-    return [`${placeOf(issue.path, layer)}${field}: ${rule}, got ${show(valueAt(layer, issue.path))}`];
+    const value = valueAt(layer, issue.path);
+    const meant = issue.code === 'custom' ? choiceHint(value, field, schema) : '';
+    return [`${placeOf(issue.path, layer)}${field}: ${rule}, got ${show(value)}${meant}`];
   });
 }

@@ -81,7 +81,10 @@ function parseYaml(file: string, source: string): Layer {
     return `${file}:${line}:${col}`;
   };
   if (document.errors.length > 0) {
-    throw new Error(document.errors.map((error) => `${place(error.pos[0])} ${error.message}`).join('\n'));
+    throw new Error(document.errors.map(({ pos, code, message }) => {
+      const says = code === 'MULTIPLE_DOCS' ? 'must be one YAML document' : message;
+      return `${place(pos[0])} ${says}`;
+    }).join('\n'));
   }
   const layer = emptyLayer();
   const values = readNode(document.contents, document, '', layer, place);

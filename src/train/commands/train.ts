@@ -27,7 +27,6 @@ type Options = {
   readonly cfg: string;
   readonly opts?: string[];
   readonly device?: string;
-  readonly seed?: string;
   readonly autoResume?: boolean;
   readonly weightsOnly?: boolean;
   readonly plan?: boolean;
@@ -44,8 +43,7 @@ export const register: Register = (program, terminal) => {
   command
     .optionsGroup('The run and its folder:')
     .option('--auto-resume', 'continue the run of the output folder, if there is one')
-    .option('--weights-only', 'take the model of --resume, but start a new run')
-    .option('--seed <n>', 'start values, order of images, augmentation and dropout follow from it [SEED: 0]');
+    .option('--weights-only', 'take the model of --resume, but start a new run');
   addDevice(command.optionsGroup('Machine:'))
     .option('--plan', 'say what a step costs in memory and work, and end')
     .option('--profile', 'time every kernel of a step, write a trace, and end')
@@ -74,8 +72,7 @@ function readConfig(options: Options, names: ReadonlyMap<string, keyof ConfigFla
   { config: Config; warnings: string[] } {
   const flags = Object.fromEntries([...names]
     .filter(([name]) => options[name] !== undefined).map(([name, field]) => [field, options[name]]));
-  const seed = options.seed === undefined ? [] : ['SEED', options.seed];
-  return loadConfig(options.cfg, [...options.opts ?? [], ...seed], flags as ConfigFlags);
+  return loadConfig(options.cfg, options.opts, flags as ConfigFlags);
 }
 
 /** The same command with another checkpoint to resume. */

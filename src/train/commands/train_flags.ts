@@ -49,6 +49,7 @@ const GROUPS: Readonly<Record<string, readonly Flag[]>> = {
     ['--ckpt-freq <n>', 'ckptFreq', 'epochs between two checkpoints'],
     ['--keep <n>', 'keep', 'keeps the latest n checkpoints; without it all'],
     ['--tensorboard', 'tensorboard', 'writes event files for TensorBoard into the run\'s folder'],
+    ['--seed <n>', 'seed', 'start values, order of images, augmentation and dropout follow from it'],
   ],
 };
 
