@@ -21,7 +21,7 @@ type Case = {
   readonly op: () => Tensor;
 };
 
-const gpu = await openGpu();
+const gpu = await openGpu({ unchecked: true });
 console.log(`${gpu.adapter.name}, ${gpu.deviceClass}, subgroups of ${gpu.subgroupSize}`);
 for (const [windows, heads, shift] of [
   [64, 3, 0], [64, 3, 3], [256, 3, 3], [64, 6, 3], [16, 12, 3], [4, 24, 3],

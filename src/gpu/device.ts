@@ -1,6 +1,9 @@
 import { chooseAdapter, findAdapters, type AdapterSummary } from './adapters.ts';
+import { cacheFolder } from './driver.mjs';
 import { firstSentence, GpuError } from './errors.ts';
+import { Guard } from './guard.ts';
 import { Memory } from './memory.ts';
+import { Verdicts } from './verdicts.ts';
 import { settled } from './wait.ts';
 
 const LIMITS = [
@@ -27,6 +30,10 @@ export type Gpu = {
   readonly features: ReadonlySet<string>;
   readonly limits: GPUSupportedLimits;
   readonly memory: Memory;
+  /** Whether kernels run in their plain form only. */
+  readonly plainKernels: boolean;
+  /** Tries fast kernels before a program uses them; null where whoever opened the device does that. */
+  readonly guard: Guard | null;
   /** Throws the first error that the device reported since the last call; once it is lost, always. */
   check(): void;
   /** Waits until all submitted work is done, then checks. */
@@ -37,6 +44,14 @@ export type Gpu = {
 export type OpenOptions = {
   /** Part of an adapter's name, or its number in `listAdapters()`. Default: the fastest real GPU. */
   readonly device?: string | undefined;
+  /** Run kernels in their plain form only: slow, and what others are checked against. */
+  readonly plainKernels?: boolean | undefined;
+  /** Use fast kernels unchecked: for tests and benches, which hold them to definitions themselves. */
+  readonly unchecked?: boolean;
+  /** Where verdicts on kernels are kept; by default the project's folder in the user's cache. */
+  readonly cache?: string;
+  /** Told what was checked, and which kernels were found wrong; by default only those, as a warning. */
+  readonly say?: (line: string) => void;
 };
 
 /** The adapters that Dawn finds here, real GPUs first. @throws GpuError where there is none */
@@ -49,16 +64,27 @@ export async function listAdapters(): Promise<AdapterSummary[]> {
  *
  * @throws GpuError where there is no adapter, or none that `device` names
  */
-export async function openGpu({ device: wanted }: OpenOptions = {}): Promise<Gpu> {
-  const { adapter, summary } = chooseAdapter(await findAdapters(), wanted);
+export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
+  const { adapter, summary } = chooseAdapter(await findAdapters(), options.device);
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
-  return watch(device, summary, adapter.info.subgroupMinSize ?? 1);
+  return watch(device, summary, adapter.info.subgroupMinSize ?? 1, options);
 }
 
-function watch(device: GPUDevice, adapter: AdapterSummary, subgroupSize: number): Gpu {
+function guardOf(adapter: AdapterSummary, options: OpenOptions): Guard | null {
+  const { plainKernels, unchecked, say, cache = cacheFolder() } = options;
+  if (plainKernels || unchecked) return null;
+  const info = (line: string): void => say?.(`kernels    ${line}`);
+  const warn = (line: string): void =>
+    say ? say(`kernels    warning: ${line}`) : process.emitWarning(line);
+  return new Guard(new Verdicts(adapter, cache, warn), info, warn);
+}
+
+function watch(
+  device: GPUDevice, adapter: AdapterSummary, subgroupSize: number, options: OpenOptions,
+): Gpu {
   const reported: string[] = [];
   let ended: string | null = null;
   device.addEventListener('uncapturederror', (event) => {
@@ -81,6 +107,8 @@ function watch(device: GPUDevice, adapter: AdapterSummary, subgroupSize: number)
     features: device.features,
     limits: device.limits,
     memory: new Memory(device),
+    plainKernels: options.plainKernels ?? false,
+    guard: guardOf(adapter, options),
     async idle() {
       await settled(device.queue.onSubmittedWorkDone());
       check();

@@ -1,6 +1,7 @@
 import { dropDeadDispatches } from './dead.ts';
 import type { Gpu } from './device.ts';
 import { firstSentence, GpuError } from './errors.ts';
+import type { Untried } from './guard.ts';
 import type { Range } from './memory.ts';
 import { boundBindings, pipelineOf, type Pipeline } from './pipelines.ts';
 import {
@@ -97,14 +98,43 @@ export function encode(pass: GPUComputePassEncoder, { dispatch, pipeline, group 
   pass.dispatchWorkgroups(dispatch.grid[0], dispatch.grid[1]);
 }
 
-/** Traces `body`, plans its memory and compiles its kernels; nothing runs yet. */
+/**
+ * Traces `body`, plans its memory and compiles its kernels; nothing of it runs yet. Fast kernels are checked
+ * first, and where one is wrong `body` is traced again.
+ */
 export async function compile<T>(
   gpu: Gpu, label: string, body: () => T,
 ): Promise<{ executable: Executable; result: T }> {
-  const { program, result } = trace(gpu, label, body);
-  await warmUp(gpu, program.dispatches);
+  const { program, result } = await traceChecked(gpu, label, body);
   dropDeadDispatches(program);
   return { executable: await build(gpu, program), result };
+}
+
+async function traceChecked<T>(
+  gpu: Gpu, label: string, body: () => T,
+): Promise<{ program: Program; result: T }> {
+  const { guard } = gpu;
+  for (;;) {
+    const traced = trace(gpu, label, body);
+    const untried: Untried = guard?.takeUntried() ?? new Map();
+    const trials = [...untried.values()].flatMap(({ before, plain }) => [...before, ...plain]);
+    await warmUp(gpu, [...traced.program.dispatches, ...trials]);
+    const agrees = await guard?.settle(gpu, untried, (program, kept) => runOnce(gpu, program, kept));
+    if (agrees ?? true) return traced;
+  }
+}
+
+async function runOnce(
+  gpu: Gpu, program: Program, kept: readonly (Bound & { readonly bytes: number })[],
+): Promise<ArrayBuffer[]> {
+  dropDeadDispatches(program);
+  const executable = await build(gpu, program);
+  try {
+    executable.run();
+    return await executable.read(kept);
+  } finally {
+    executable.destroy();
+  }
 }
 
 async function build(gpu: Gpu, program: Program): Promise<Executable> {

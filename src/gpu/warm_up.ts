@@ -30,7 +30,7 @@ export async function warmUp(gpu: Gpu, dispatches: readonly Dispatch[]): Promise
 
   const queue = [...fresh.values()];
   const spares = await Promise.all(Array.from(
-    { length: availableParallelism() - 1 }, () => openGpu({ device: gpu.adapter.name }),
+    { length: availableParallelism() - 1 }, () => openGpu({ device: gpu.adapter.name, unchecked: true }),
   ));
   try {
     await Promise.all([gpu, ...spares].map((each) => compileFrom(queue, each)));

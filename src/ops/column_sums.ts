@@ -1,7 +1,7 @@
 import type { Shape } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
-import { kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 /**
@@ -10,9 +10,15 @@ import { itemsFor } from './vectorise.ts';
  * @returns [groups, columns] as `shape`
  */
 export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: Shape): Tensor {
+  const sum = empty(shape, 'column sums');
+  guarded(`columnSums [${groups}, ${rows}, ${columns}]`, () => sumColumns(x, groups, rows, columns, sum));
+  return sum;
+}
+
+/** The same into a tensor that is there, as a part of what is checked as a whole. */
+export function sumColumns(x: Tensor, groups: number, rows: number, columns: number, sum: Tensor): void {
   const tile = kernelForm(tracing('columnSums').gpu) === 'tile';
   const runs = tile ? tileRuns(groups, rows, columns) : Math.max(1, Math.min(64, Math.ceil(rows / 64)));
-  const sum = empty(shape, 'column sums');
   const reduce = (from: Tensor, to: Tensor, inRows: number, outRows: number): void => {
     const sizes = { groups, rows: inRows, columns, runs: outRows };
     const flops = groups * inRows * columns;
@@ -30,12 +36,11 @@ export function columnSums(x: Tensor, groups: number, rows: number, columns: num
   };
   if (runs === 1) {
     reduce(x, sum, rows, 1);
-    return sum;
+    return;
   }
   const partial = empty([groups, runs, columns], 'column sums, partial');
   reduce(x, partial, rows, runs);
   reduce(partial, sum, runs, 1);
-  return sum;
 }
 
 // what a workgroup of the tile form has abreast, and rows that it walks soon enough

@@ -1,4 +1,6 @@
+import type { Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { tracing, type Dispatch } from '../gpu/program.ts';
 
 /**
  * How a kernel family is written for a kind of device: `plain` is the readable reference that runs anywhere,
@@ -9,8 +11,9 @@ export type KernelForm = 'plain' | 'panel' | 'tile';
 let forced: KernelForm | null = null;
 
 /** The form that suits a device. */
-export function kernelForm({ deviceClass, features, subgroupSize }: Gpu): KernelForm {
+export function kernelForm({ deviceClass, features, subgroupSize, plainKernels }: Gpu): KernelForm {
   if (forced) return forced;
+  if (plainKernels) return 'plain';
   if (deviceClass === 'gpu') return 'tile';
   return features.has('subgroups') && subgroupSize === 8 ? 'panel' : 'plain';
 }
@@ -29,4 +32,50 @@ export function withKernelForm<T>(form: KernelForm, body: () => T): T {
   } finally {
     forced = outer;
   }
+}
+
+type GuardOptions = {
+  /** Launches that make what `body` reads, where any numbers would not do: what a forward pass keeps. */
+  readonly before?: () => void;
+  /** Inputs that hold whole numbers, and what these are below. */
+  readonly below?: ReadonlyMap<Tensor, number>;
+};
+
+let inside = false;
+
+/**
+ * Traces `body` in the form that `kernelForm` says, as long as its launches are not known to disagree with
+ * those of the plain form on this device; else in the plain form. What it writes its results to is made
+ * outside of it, and it draws no random numbers.
+ *
+ * @param what the operation with its shape, for a person
+ */
+export function guarded(what: string, body: () => void, options: GuardOptions = {}): void {
+  const { before, below = new Map() } = options;
+  const { gpu, dispatches } = tracing(what);
+  if (inside || !gpu.guard || kernelForm(gpu) === 'plain') {
+    body();
+    return;
+  }
+  inside = true;
+  try {
+    const chosen = gpu.guard.choose({
+      what,
+      fast: launchesOf(body),
+      plain: withKernelForm('plain', () => launchesOf(body)),
+      before: () => withKernelForm('plain', () => launchesOf(before ?? (() => {}))),
+      below: new Map([...below].map(([{ storage }, least]) => [storage, least])),
+    });
+    dispatches.push(...chosen);
+  } finally {
+    inside = false;
+  }
+}
+
+/** What `body` launches, taken out of the program again. */
+function launchesOf(body: () => void): Dispatch[] {
+  const { dispatches } = tracing('guarded');
+  const from = dispatches.length;
+  body();
+  return dispatches.splice(from);
 }

@@ -3,8 +3,8 @@ import { recall, recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
-import { columnSums } from './column_sums.ts';
-import { kernelForm } from './kernel_form.ts';
+import { sumColumns } from './column_sums.ts';
+import { guarded, kernelForm } from './kernel_form.ts';
 
 /**
  * Normalises the last axis to mean 0 and variance 1, then scales and shifts it.
@@ -20,40 +20,58 @@ export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}):
   expectShape('layernorm', 'w', w.shape, [channels]);
   expectShape('layernorm', 'b', b.shape, [channels]);
 
-  const { file, tuning, workgroups, params } = choose(rows, channels, eps);
-  const stats = empty([rows, 2], 'layernorm stats');
-  const normalise = (from: Tensor, into: Tensor): Tensor => {
+  const name = `layernorm [${rows}, ${channels}]`;
+  const normalise = (from: Tensor, stats: Tensor): Tensor => {
     const y = empty(x.shape, 'layernorm', x.dtype);
-    dispatch(`${file}/forward`, { x: from, w, b, y, stats: into }, { params, tuning, workgroups });
+    guarded(name, () => forward(eps, { x: from, w, b, y, stats }));
     return y;
   };
+  const stats = empty([rows, 2], 'layernorm stats');
   const output = record('layernorm', [x, w, b], normalise(x, stats), (dy) => {
     const kept = recall(x);
     const affine = w.requiresGrad || b.requiresGrad;
-    const dx = empty(x.shape, 'dx', x.dtype);
-    const part_w = empty([params.runs, channels], 'dw parts');
-    const part_b = empty([params.runs, channels], 'db parts');
-    if (file !== 'layernorm') {
-      const buffers = { x: kept, w, stats, dy, dx, part_w, part_b };
-      dispatch(`${file}/backward`, buffers, { params, tuning, workgroups });
-    } else {
-      const launch = { params, tuning };
-      const known = { x: kept, stats, dy };
-      if (x.requiresGrad) dispatch('layernorm/backward_x', { ...known, w, dx }, { ...launch, workgroups });
-      const threads = params.runs * params.items;
-      if (affine) dispatch('layernorm/partial_affine', { ...known, part_w, part_b }, { ...launch, threads });
-    }
-    if (!affine) return [dx, null, null];                                // frozen: costs nothing
-    if (file === 'layernorm_tile') {
-      const [dw, db] = [part_w, part_b].map((part) => columnSums(part, 1, params.runs, channels, [channels]));
-      return [x.requiresGrad ? dx : null, dw!, db!];
-    }
-    const [dw, db] = [empty(w.shape, 'dw'), empty(b.shape, 'db')];
-    const launch = { params, tuning: itemOf(channels), threads: params.items };
-    dispatch('layernorm/backward_affine', { part_w, part_b, dw, db }, launch);
-    return [x.requiresGrad ? dx : null, dw, db];
+    const [dx, dw, db] = [empty(x.shape, 'dx', x.dtype), empty(w.shape, 'dw'), empty(b.shape, 'db')];
+    const wanted = { dx: x.requiresGrad, affine };
+    // the statistics are those of x
+    const before = (): void => forward(eps, { x: kept, w, b, y: empty(x.shape, 'unused', x.dtype), stats });
+    const buffers = { x: kept, w, stats, dy, dx, dw, db };
+    guarded(`${name}, backward`, () => backward(eps, buffers, wanted), { before });
+    return [x.requiresGrad ? dx : null, ...(affine ? [dw, db] : [null, null])];
   });
   return recomputable(output, () => normalise(recall(x), empty(stats.shape, 'layernorm stats again')));
+}
+
+type Buffers<Name extends string> = Readonly<Record<Name, Tensor>>;
+
+function forward(eps: number, buffers: Buffers<'x' | 'w' | 'b' | 'y' | 'stats'>): void {
+  const { file, tuning, workgroups, params } = choose(buffers.x, eps);
+  dispatch(`${file}/forward`, buffers, { params, tuning, workgroups });
+}
+
+function backward(
+  eps: number, { x, w, stats, dy, dx, dw, db }: Buffers<'x' | 'w' | 'stats' | 'dy' | 'dx' | 'dw' | 'db'>,
+  wanted: { readonly dx: boolean; readonly affine: boolean },
+): void {
+  const { file, tuning, workgroups, params } = choose(x, eps);
+  const { runs, channels } = params;
+  const parts = { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
+  const known = { x, stats, dy };
+  if (file !== 'layernorm') {
+    dispatch(`${file}/backward`, { ...known, w, dx, ...parts }, { params, tuning, workgroups });
+  } else {
+    const launch = { params, tuning };
+    if (wanted.dx) dispatch('layernorm/backward_x', { ...known, w, dx }, { ...launch, workgroups });
+    const threads = runs * params.items;
+    if (wanted.affine) dispatch('layernorm/partial_affine', { ...known, ...parts }, { ...launch, threads });
+  }
+  if (!wanted.affine) return;                                            // frozen: costs nothing
+  if (file === 'layernorm_tile') {
+    sumColumns(parts.part_w, 1, runs, channels, dw);
+    sumColumns(parts.part_b, 1, runs, channels, db);
+    return;
+  }
+  const launch = { params, tuning: itemOf(channels), threads: params.items };
+  dispatch('layernorm/backward_affine', { ...parts, dw, db }, launch);
 }
 
 // the gradients of w and b are sums over runs of rows: enough of them to fill a device, few to add up
@@ -72,8 +90,10 @@ type Choice = {
   readonly workgroups: number;
 };
 
-function choose(rows: number, channels: number, eps: number): Choice {
+function choose(x: Tensor, eps: number): Choice {
   const { gpu } = tracing('layernorm');
+  const channels = x.shape.at(-1)!;
+  const rows = size(x.shape) / channels;
   const tile = kernelForm(gpu) === 'tile' ? chooseTile(gpu, rows, channels, eps) : null;
   if (tile) return tile;
   const run = Math.max(MIN_RUN, Math.ceil(rows / MAX_RUNS[gpu.deviceClass]));

@@ -3,7 +3,7 @@ import { empty, type Tensor } from '../autograd/tensor.ts';
 import { recall, record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';
-import { kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import { tileMatmul } from './matmul_tile.ts';
 
@@ -54,6 +54,11 @@ const TILE_WORTH = 16 ** 3;
 
 /** y = scale · a b (+ bias) (+ y), batched, with any strides, in the form that suits the device. */
 export function gemm(job: Gemm): void {
+  const { m, n, k, batch = 1 } = job;
+  guarded(`matmul [${batch}, ${m}, ${k}] · [${k}, ${n}]`, () => launch(job));
+}
+
+function launch(job: Gemm): void {
   const { gpu } = tracing('matmul');
   const { a, b, y, m, n, k, batch = 1, bias = null, scale = 1, accumulate = false, mask = null } = job;
   const flops = 2 * batch * m * n * k;

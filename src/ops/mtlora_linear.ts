@@ -3,7 +3,7 @@ import { constantTable, empty, type Tensor } from '../autograd/tensor.ts';
 import { recall, recomputable, record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import type { KeepBits } from './dropout.ts';
-import { kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm } from './kernel_form.ts';
 import { biasGradient, gemm, forms } from './matmul.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import {
@@ -62,7 +62,7 @@ export function mtloraLinear(
     const low = rank > 0 && (x.requiresGrad || a.requiresGrad);
     const dp = low ? projectBack(job, dy, total, bt) : null;
     const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx', x.dtype) : null;
-    if (dx) inputGradient(job, total, w, dp, a, dx);
+    if (dx) guarded(`${nameOf(job)}, backward`, () => inputGradient(job, total, w, dp, a, dx));
     if (dx && dp && ownInputs) ownInputGradients(job, dp, a, dx);
     const kept = w.requiresGrad || (a.requiresGrad && dp) ? recall(x) : x;
     const dw = w.requiresGrad ? empty(w.shape, 'mtlora dw') : null;
@@ -105,7 +105,14 @@ function jobOf(x: Tensor, keep: KeepBits | null, { w, a, bt }: MtloraWeights, op
   return { m, n, k, rank, branches, ownInputs, tasksIncludeShared, keep: keep?.bits ?? null };
 }
 
-function forward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor, y: Tensor): void {
+function forward(job: Job, x: Tensor, weights: MtloraWeights, p: Tensor, y: Tensor): void {
+  guarded(nameOf(job), () => launchForward(job, x, weights, p, y));
+}
+
+const nameOf = ({ m, n, k, branches }: Job): string =>
+  `mtloraLinear [${m}, ${k}] · [${k}, ${n}] of ranks ${branches.map(({ rank }) => rank).join(' ')}`;
+
+function launchForward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: Tensor, y: Tensor): void {
   const { m, n, k, rank, branches, tasksIncludeShared } = job;
   const ranks = branches.map((branch) => branch.rank);
   const flops = 2 * m * n * (k + rank);

@@ -3,7 +3,7 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
-import { kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm } from './kernel_form.ts';
 import { chooseTile, tileBackward, tileForward } from './window_attention_tile.ts';
 
 export type WindowAttention = {
@@ -24,41 +24,68 @@ export type WindowAttention = {
  */
 export function windowAttention(qkv: Tensor, biasTable: Tensor, options: WindowAttention): Tensor {
   const job = check(qkv, biasTable, options);
-  const [panel, tile] = [choosePanel(job), chooseTile(job)];
-  const { windows, heads, area, runs, plain } = job;
-  const table = biasTable;
-  const threads = windows * heads * area;
+  const { windows, heads, area } = job;
   const y = empty(job.shape, 'attention', qkv.dtype);
   const lse = empty([windows, heads, area], 'attention lse');
-  const flops = 4 * threads * area * job.headDim;                          // of q·kᵀ and p·v together
-  if (panel) dispatch('window_attention_panel/forward', { qkv, table, y, lse }, { ...panel, flops });
-  else if (tile) tileForward(job, tile, { qkv, table, y, lse }, flops);
-  else dispatch('window_attention/forward', { qkv, table, y, lse }, { ...plain, threads, flops });
-
+  const known = { qkv, table: biasTable, y, lse };
+  const name = `windowAttention [${qkv.shape.join(', ')}] of ${heads} heads`;
+  guarded(name, () => forward(job, known));
   return record('windowAttention', [qkv, biasTable], y, (dy) => {
     const dqkv = empty(qkv.shape, 'dqkv', qkv.dtype);
-    const known = { qkv, table, lse, dy };
-    if (tile) return [dqkv, tileBackward(job, tile, { ...known, y, dqkv }, flops)];
-    const part = empty([runs, heads, area, area], 'dtable parts');
-    if (panel) {
-      const launch = { ...panel, flops: 2.5 * flops };
-      dispatch('window_attention_panel/backward', { ...known, dqkv, part }, launch);
-    } else {
-      const delta = empty(lse.shape, 'attention delta');
-      const launch = { ...plain, threads, flops: 1.25 * flops };
-      dispatch('window_attention/backward_q', { ...known, y, delta, dqkv }, launch);
-      dispatch('window_attention/backward_kv', { ...known, delta, dqkv }, launch);
-      if (biasTable.requiresGrad) {
-        const perPair = { ...plain, threads: size(part.shape), flops };
-        dispatch('window_attention_table/partial', { ...known, delta, part }, perPair);
-      }
-    }
-    if (!biasTable.requiresGrad) return [dqkv, null];
-    const dtable = empty(biasTable.shape, 'dtable');
-    dispatch('window_attention_table/backward', { part, dtable }, { ...plain, threads: size(dtable.shape) });
+    const dtable = biasTable.requiresGrad ? empty(biasTable.shape, 'dtable') : null;
+    // y and lse belong to qkv
+    const before = (): void => forward(job, known);
+    guarded(`${name}, backward`, () => backward(job, { ...known, dy, dqkv }, dtable), { before });
     return [dqkv, dtable];
   });
 }
+
+export type Buffers<Name extends string> = Readonly<Record<Name, Tensor>>;
+
+function forward(job: Job, buffers: Buffers<'qkv' | 'table' | 'y' | 'lse'>): void {
+  const [panel, tile] = [choosePanel(job), chooseTile(job)];
+  const threads = job.windows * job.heads * job.area;
+  const flops = flopsOf(job);
+  if (panel) dispatch('window_attention_panel/forward', buffers, { ...panel, flops });
+  else if (tile) tileForward(job, tile, buffers, flops);
+  else dispatch('window_attention/forward', buffers, { ...job.plain, threads, flops });
+}
+
+type Gradients = Buffers<'qkv' | 'table' | 'y' | 'lse' | 'dy' | 'dqkv'>;
+
+function backward(job: Job, buffers: Gradients, dtable: Tensor | null): void {
+  const [panel, tile] = [choosePanel(job), chooseTile(job)];
+  if (tile) {
+    tileBackward(job, tile, buffers, dtable, flopsOf(job));
+    return;
+  }
+  const { heads, area, runs, plain } = job;
+  const { qkv, table, lse, dy, dqkv } = buffers;
+  const part = empty([runs, heads, area, area], 'dtable parts');
+  if (panel) {
+    const launch = { ...panel, flops: 2.5 * flopsOf(job) };
+    dispatch('window_attention_panel/backward', { qkv, table, lse, dy, dqkv, part }, launch);
+  } else {
+    plainBackward(job, buffers, dtable && part);
+  }
+  if (!dtable) return;
+  dispatch('window_attention_table/backward', { part, dtable }, { ...plain, threads: size(dtable.shape) });
+}
+
+function plainBackward(job: Job, { y, dqkv, ...known }: Gradients, part: Tensor | null): void {
+  const { windows, heads, area, plain } = job;
+  const flops = flopsOf(job);
+  const delta = empty(known.lse.shape, 'attention delta');
+  const launch = { ...plain, threads: windows * heads * area, flops: 1.25 * flops };
+  dispatch('window_attention/backward_q', { ...known, y, delta, dqkv }, launch);
+  dispatch('window_attention/backward_kv', { ...known, delta, dqkv }, launch);
+  if (!part) return;
+  const perPair = { ...plain, threads: size(part.shape), flops };
+  dispatch('window_attention_table/partial', { ...known, delta, part }, perPair);
+}
+
+// of q·kᵀ and p·v together
+const flopsOf = ({ windows, heads, area, headDim }: Job): number => 4 * windows * heads * area ** 2 * headDim;
 
 // the table's gradient is a sum over runs of windows
 const MAX_RUNS = 16;

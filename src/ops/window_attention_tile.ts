@@ -3,9 +3,8 @@ import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';
 import { kernelForm } from './kernel_form.ts';
-import type { Job } from './window_attention.ts';
+import type { Buffers, Job } from './window_attention.ts';
 
-type Buffers<Name extends string> = Readonly<Record<Name, Tensor>>;
 type Tuning = NonNullable<Launch['tuning']>;
 
 // a thread's rows must fit its registers, a window's tokens a workgroup
@@ -39,13 +38,14 @@ export function tileForward(
   dispatch('window_attention_tile/forward', { ...buffers, ...unread }, launch);
 }
 
-/** Writes dqkv. @returns the table's gradient [(2 windowSize − 1)², heads], or null where it is frozen */
+/** Writes dqkv and the table's gradient [(2 windowSize − 1)², heads], where it has one. */
 export function tileBackward(
-  job: Job, tuning: Tuning, buffers: Buffers<'qkv' | 'table' | 'y' | 'lse' | 'dy' | 'dqkv'>, flops: number,
-): Tensor | null {
+  job: Job, tuning: Tuning, buffers: Buffers<'qkv' | 'table' | 'y' | 'lse' | 'dy' | 'dqkv'>,
+  dtable: Tensor | null, flops: number,
+): void {
   const { windows, heads, area, plain } = job;
   const { table, dqkv, ...known } = buffers;
-  const biased = table.requiresGrad;
+  const biased = dtable !== null;
   const fitting = Math.max(1, Math.floor(MAX_PART_BYTES / (4 * heads * area ** 2)));
   const run = Math.ceil(windows / Math.min(windows, Math.ceil(BUSY / heads), fitting));
   const runs = Math.ceil(windows / run);
@@ -58,11 +58,9 @@ export function tileBackward(
   dispatch('window_attention_tile/backward_kv', { ...known, table, delta, dqkv }, {
     params, tuning, flops: 2 * flops, workgroups: windows * heads,
   });
-  if (!biased) return null;
+  if (!dtable) return;
   const total = columnSums(part, 1, runs, heads * area ** 2, [1, heads, area, area]);
-  const dtable = empty(table.shape, 'dtable');
   dispatch('window_attention_table/backward', { part: total, dtable }, {
     params: { ...params, runs: 1 }, tuning: { ...plain.tuning, BY_KEY: 1 }, threads: size(dtable.shape),
   });
-  return dtable;
 }

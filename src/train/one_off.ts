@@ -15,18 +15,22 @@ import { compileTrainStep } from './step.ts';
 import { Exit, type Terminal } from './terminal.ts';
 import { openValidation } from './validation.ts';
 
-type Options = { readonly folder: string; readonly device?: string | undefined };
+type Options = {
+  readonly folder: string;
+  readonly device?: string | undefined;
+  readonly plainKernels?: boolean | undefined;
+};
 
 /** Evaluates the model of MODEL.RESUME, else of the folder's furthest checkpoint. */
 export async function runEvaluation(
-  config: Config, { folder, device }: Options, terminal: Terminal,
+  config: Config, { folder, ...choice }: Options, terminal: Terminal,
 ): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
   const file = config.MODEL.RESUME || furthestCheckpoint(folder);
   if (file === null) throw new Error(`--eval: there is no checkpoint in "${folder}": name one with --resume`);
   const read = await readCheckpoint(file);
   const checkpoint = config.TRAIN.EMA_DECAY > 0 ? averaged(read) : read;
-  const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
+  const gpu = cleanup.adopt(await openGpu({ ...choice, say: terminal.say }), (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
   const { store } = await openModel(gpu, config, terminal.say, checkpoint);
   const found = await openValidation(gpu, store, config, terminal).run({ signal: terminal.interruption() });
@@ -43,10 +47,10 @@ export async function runEvaluation(
 
 /** Times every kernel of a training step, which needs neither data nor weights. */
 export async function runProfile(
-  config: Config, { folder, device }: Options, terminal: Terminal,
+  config: Config, { folder, ...choice }: Options, terminal: Terminal,
 ): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
-  const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
+  const gpu = cleanup.adopt(await openGpu({ ...choice, say: terminal.say }), (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
   const { store } = await openModel(gpu, config, terminal.say, null, frozenOf(config));
   const { programs } = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
@@ -65,9 +69,12 @@ export async function runProfile(
 }
 
 /** Says what a configuration's training step takes, which needs neither data nor weights. */
-export async function runPlan(config: Config, { device }: Options, terminal: Terminal): Promise<void> {
+export async function runPlan(
+  config: Config, { device, plainKernels }: Options, terminal: Terminal,
+): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
-  const gpu = cleanup.adopt(await openGpu({ device }), (open) => open.close());
+  const gpu = cleanup.adopt(await openGpu({ device, plainKernels, unchecked: true }),
+    (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
   terminal.say(formatParams(paramsReport(modelSpec(config))));
   const { store } = await openModel(gpu, config, terminal.say, null, frozenOf(config));

@@ -25,6 +25,7 @@ export type PredictOptions = {
   readonly tasks?: readonly string[] | undefined;
   readonly opts?: readonly string[] | undefined;
   readonly device?: string | undefined;
+  readonly plainKernels?: boolean | undefined;
 };
 
 /** Writes predictions for every picture; throws `Exit` at the end where some could not be read. */
@@ -40,7 +41,9 @@ export async function runPrediction(options: PredictOptions, terminal: Terminal)
   const { config, warnings } = loadConfig(options.cfg, options.opts, modelTasks(read));
   const checkpoint = config.TRAIN.EMA_DECAY > 0 ? averaged(read) : read;
   const wanted = chosenTasks(config.TASKS, options.tasks);
-  const gpu = cleanup.adopt(await openGpu({ device: options.device }), (open) => open.close());
+  const { device, plainKernels } = options;
+  const chosen = { device, plainKernels, say: terminal.say };
+  const gpu = cleanup.adopt(await openGpu(chosen), (open) => open.close());
   for (const warning of warnings) terminal.say(`warning: ${warning}`);
   const store = new ParameterStore(gpu, modelSpec(config));
   store.load(wholeWeights(config, checkpoint));

@@ -26,6 +26,8 @@ import { versions } from './versions.ts';
 export type RunOptions = {
   readonly folder: string;
   readonly device?: string | undefined;
+  /** Kernels in their plain form only. */
+  readonly plainKernels?: boolean | undefined;
   /** Continue the furthest checkpoint of the folder, if there is one. */
   readonly autoResume?: boolean;
   /** Where the folder's run came to its end: delete it and start anew, instead of refusing to. */
@@ -114,7 +116,8 @@ async function openRun(
   const continued = options.weightsOnly ? null : resume?.run ?? null;
   if (resume && continued) expectSameRun(resume, config, samples);
 
-  const gpu = cleanup.adopt(await openGpu({ device: options.device }), (open) => open.close());
+  const { device, plainKernels } = options;
+  const gpu = cleanup.adopt(await openGpu({ device, plainKernels, say }), (open) => open.close());
   for (const line of [...describeModel(gpu, config), ...options.about ?? []]) say(line);
   const { store, tracked } = await openModel(gpu, config, say, resume, frozenOf(config));
   const start = { step: continued?.position.step ?? 0, tracked, samples };

@@ -7,7 +7,7 @@ import { writeContactSheet } from '../contact_sheet.ts';
 import { resultsTable, type Metrics } from '../results.ts';
 import { runTraining } from '../run.ts';
 import type { Register, Terminal } from './command.ts';
-import { addDevice, addExamples, addOpts } from './options.ts';
+import { addDevice, addExamples, addOpts, addPlainKernels } from './options.ts';
 
 const CONFIGS = fileURLToPath(new URL('../../../configs', import.meta.url));
 const FOLDER = join('runs', 'demo');
@@ -19,7 +19,7 @@ const ABOUT = [
   '           low-rank branches and decoders learn four tasks of new scenes at once',
 ];
 
-type Options = { readonly device?: string; readonly opts?: string[] };
+type Options = { readonly device?: string; readonly plainKernels?: boolean; readonly opts?: string[] };
 
 const EXAMPLES = [
   ['a few minutes on a CPU; the same words go on where it was stopped', 'demo'],
@@ -29,14 +29,14 @@ const EXAMPLES = [
 export const register: Register = (program, terminal) => {
   const command = addExamples(program.command('demo'), EXAMPLES)
     .description(`Learn four tasks on synthetic pictures in minutes, and leave the results in ${FOLDER}`);
-  addOpts(addDevice(command))
-    .action(async ({ device, opts = [] }: Options) => {
+  addOpts(addPlainKernels(addDevice(command)))
+    .action(async ({ opts = [], ...choice }: Options) => {
       const data = join(FOLDER, 'data');
       const resumeBackbone = relative('.', join(CONFIGS, 'demo_backbone.safetensors'));
       const { config } = loadConfig(join(CONFIGS, 'demo.yaml'), opts, { pascal: data, resumeBackbone });
       await writeData(data, terminal);
       const { rows } = await runTraining(config, {
-        folder: FOLDER, device, about: ABOUT, rows: ROWS,
+        folder: FOLDER, ...choice, about: ABOUT, rows: ROWS,
         evaluateFirst: true, autoResume: true, startOver: true,
         resumeCommand: () => ['mtlora-train', ...terminal.args].join(' '),
       }, terminal);

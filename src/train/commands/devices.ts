@@ -27,7 +27,7 @@ export const register: Register = (program, terminal) => {
     const chosen = device === undefined ? adapters.map((_, i) => String(i)) : [device];
     const wrong: string[] = [];
     for (const wanted of chosen) {
-      const gpu = await openGpu({ device: wanted });
+      const gpu = await openGpu({ device: wanted, unchecked: true });
       try {
         const { name } = gpu.adapter;
         terminal.say(`${adapters.findIndex((adapter) => adapter.name === name)}: ${name}`);

@@ -6,6 +6,10 @@ export function addDevice(command: Command): Command {
   return command.option('--device <name>', 'adapter, by number or part of its name (see "devices")');
 }
 
+export function addPlainKernels(command: Command): Command {
+  return command.option('--plain-kernels', 'only the kernels that all others are checked against: slow');
+}
+
 export function addOpts(command: Command): Command {
   return command.option('--opts <pairs...>', 'configuration fields and values: KEY VALUE KEY VALUE …');
 }

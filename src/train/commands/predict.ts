@@ -1,10 +1,11 @@
 import { TASKS } from '../../mtlora/spec.ts';
 import { runPrediction } from '../predict.ts';
 import type { Register } from './command.ts';
-import { addDevice, addExamples, addOpts, listOption } from './options.ts';
+import { addDevice, addExamples, addOpts, addPlainKernels, listOption } from './options.ts';
 
 type Options = {
   cfg: string; from: string; out: string; tasks?: string; opts?: string[]; device?: string;
+  plainKernels?: boolean;
 };
 
 const EXAMPLES = [
@@ -22,7 +23,7 @@ export const register: Register = (program, terminal) => {
     .requiredOption('--from <file>', 'checkpoint to read (.safetensors, .pth)')
     .option('--out <folder>', 'where the results go', 'predictions')
     .addOption(listOption('--tasks <list>', 'only these of the model\'s tasks', TASKS));
-  addDevice(addOpts(command))
+  addPlainKernels(addDevice(addOpts(command)))
     .action(async (inputs: string[], { tasks, ...options }: Options) => {
       const chosen = tasks?.split(',').map((task) => task.trim());
       await runPrediction({ ...options, inputs, tasks: chosen }, terminal);

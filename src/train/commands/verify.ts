@@ -26,7 +26,7 @@ export const register: Register = (program, terminal) => {
 async function verify(
   folder: string, { tolerance, json, all, device }: Options, terminal: Terminal,
 ): Promise<void> {
-  const gpu = await openGpu({ device });
+  const gpu = await openGpu({ device, unchecked: true });
   try {
     const reports = await verifyFolder(gpu, folder, {
       tolerance,

@@ -1,0 +1,81 @@
+import type { Gpu } from './device.ts';
+import { GpuError } from './errors.ts';
+import type { Dispatch } from './program.ts';
+import { differenceIn, isSame, toleranceOf, trialKey, type RunOnce, type Trial } from './trial.ts';
+import type { Verdict, Verdicts } from './verdicts.ts';
+
+/** Fast launches and the plain ones that they stand for; `before` is traced where they must be tried. */
+export type Alternatives = Omit<Trial, 'before'> & { readonly before: () => readonly Dispatch[] };
+
+/**
+ * Lets fast launches into a program only once they agreed with their plain form on this device, at their
+ * shape. `compile` asks it: what a trace chose on trust is tried before the program is built, and the program
+ * traced anew where that failed.
+ */
+export class Guard {
+  readonly #verdicts: Verdicts;
+  readonly #say: (line: string) => void;
+  readonly #warn: (line: string) => void;
+  readonly #untried = new Map<string, Trial>();
+  readonly #warned = new Set<string>();
+
+  /** @param say is told what was checked, `warn` what was found wrong */
+  constructor(verdicts: Verdicts, say: (line: string) => void, warn: (line: string) => void) {
+    this.#verdicts = verdicts;
+    this.#say = say;
+    this.#warn = warn;
+  }
+
+  /** The fast launches, or, where they were found wrong, the plain ones. */
+  choose(given: Alternatives): readonly Dispatch[] {
+    if (isSame(given)) return given.plain;
+    const key = trialKey(given);
+    const verdict = this.#verdicts.get(key);
+    if (!verdict) {
+      if (!this.#untried.has(key)) this.#untried.set(key, { ...given, before: given.before() });
+      return given.fast;
+    }
+    if (verdict.agrees) return given.fast;
+    if (!this.#warned.has(key)) this.#warn(`${verdict.says}: its plain form is used instead`);
+    this.#warned.add(key);
+    return given.plain;
+  }
+
+  /** What was chosen on trust since the last call: the caller has it tried before that runs. */
+  takeUntried(): Untried {
+    const untried = new Map(this.#untried);
+    this.#untried.clear();
+    return untried;
+  }
+
+  /** @returns whether all of it agrees, so that what was traced may run */
+  async settle(gpu: Gpu, untried: Untried, runOnce: RunOnce): Promise<boolean> {
+    if (untried.size === 0) return true;
+    const start = performance.now();
+    const found = new Map<string, Verdict>();
+    for (const [key, trial] of untried) found.set(key, await verdictOn(gpu, trial, runOnce));
+    this.#verdicts.add(found);
+    const agreed = [...found.values()].filter(({ agrees }) => agrees).length;
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    this.#say(`${agreed} of ${untried.size} fast launches agree with their plain forms, in ${seconds} s`);
+    return agreed === untried.size;
+  }
+}
+
+/** Trials by their keys. */
+export type Untried = ReadonlyMap<string, Trial>;
+
+async function verdictOn(gpu: Gpu, trial: Trial, runOnce: RunOnce): Promise<Verdict> {
+  const kernels = [...new Set(trial.fast.map(({ variant, entry }) => `${variant}/${entry}`))].join(', ');
+  const name = `${trial.what} by ${kernels}`;
+  const most = toleranceOf(trial);
+  try {
+    const error = await differenceIn(gpu, trial, runOnce);
+    const agrees = error <= most;
+    return { agrees, says: `${name} differs by ${error.toExponential(1)}, ${most.toExponential()} at most` };
+  } catch (error) {
+    gpu.check();                                 // a lost device is no verdict
+    if (!(error instanceof GpuError)) throw error;
+    return { agrees: false, says: `${name} cannot be checked (${error.message})` };
+  }
+}

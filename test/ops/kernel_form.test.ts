@@ -1,0 +1,188 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi, type TestContext } from 'vitest';
+import { normals } from '../../src/autograd/gradcheck.ts';
+import { size } from '../../src/autograd/shape.ts';
+import { backward } from '../../src/autograd/tape.ts';
+import { lasting, trainable, type Tensor } from '../../src/autograd/tensor.ts';
+import { openGpu, type Gpu } from '../../src/gpu/device.ts';
+import { compile } from '../../src/gpu/executable.ts';
+import { keep } from '../../src/gpu/program.ts';
+import type * as Wgsl from '../../src/gpu/wgsl.ts';
+import { layernorm, linear, windowAttention } from '../../src/ops/index.ts';
+import { kernelForm, withKernelForm } from '../../src/ops/kernel_form.ts';
+import { linearDefinition } from '../support/linear.ts';
+
+/** By this a test breaks a kernel: what is written of it passes through `edit` before it is compiled. */
+const hook = vi.hoisted(() => ({ edit: (_file: string, text: string): string => text }));
+
+vi.mock('../../src/gpu/wgsl.ts', async (original) => {
+  const actual = await original<typeof Wgsl>();
+  type Arguments = Parameters<typeof actual.parseKernel>;
+  const parseKernel = (...[file, text, ...rest]: Arguments): ReturnType<typeof actual.parseKernel> =>
+    actual.parseKernel(file, hook.edit(file, text), ...rest);
+  return { ...actual, parseKernel };
+});
+
+let cache: string;
+const opened: Gpu[] = [];
+
+beforeEach(() => { cache = mkdtempSync(join(tmpdir(), 'mtlora-guard-')); });
+afterEach(() => {
+  for (const gpu of opened.splice(0)) gpu.close();
+  hook.edit = (_, text) => text;
+  rmSync(cache, { recursive: true });
+});
+
+/** A device whose fast kernels are checked, with what it says of them. */
+async function openChecked(folder = cache): Promise<{ gpu: Gpu; lines: string[] }> {
+  const lines: string[] = [];
+  const gpu = await openGpu({ cache: folder, say: (line) => lines.push(line) });
+  opened.push(gpu);
+  return { gpu, lines };
+}
+
+const [M, K] = [70, 96];
+
+/** y = x Wᵀ (+ b) at a size that the panel form takes. @returns what it is off by, and the variant that ran */
+async function runLinear(
+  gpu: Gpu, n: number, biased: boolean,
+): Promise<{ error: number; variant: string }> {
+  const shapes = [[M, K], [n, K], [n]];
+  const values = shapes.map((shape, i) => Float64Array.from({ length: size(shape) }, normals(i)));
+  const [x, w, b] = values.map((data, i) => lasting(gpu, 'xwb'[i]!, shapes[i]!, data));
+  const { executable, result } = await compile(gpu, 'linear', () => {
+    const y = linear(x!, w!, biased ? b! : null);
+    keep(y);
+    return y;
+  });
+  executable.run();
+  const [bytes] = await executable.read([result]);
+  const expected = linearDefinition(M, n, K)(values[0]!, values[1]!, biased ? values[2] : undefined);
+  const errors = [...new Float32Array(bytes!)].map((value, i) => Math.abs(value - expected[i]!));
+  return { error: Math.max(...errors), variant: executable.commands[0]!.dispatch.variant };
+}
+
+const scaled = (factor: string) => (file: string, text: string): string =>
+  /matmul_panel.*bias/.test(file) ? text.replaceAll('params.scale', `(params.scale * ${factor})`) : text;
+
+function skipWithoutPanels(context: TestContext, gpu: Gpu): void {
+  context.skip(kernelForm(gpu) !== 'panel', 'this device has no panel form');
+}
+
+test('guarded() replaces a kernel that computes wrongly, and says so once', async (context) => {
+  const { gpu, lines } = await openChecked();
+  skipWithoutPanels(context, gpu);
+  hook.edit = scaled('1.01');
+  for (let i = 0; i < 2; i++) {
+    const { error, variant } = await runLinear(gpu, 64, true);
+    expect(variant).toBe('matmul');
+    expect(error).toBeLessThan(1e-4);
+  }
+  expect(lines).toEqual([
+    expect.stringMatching(/^kernels {4}0 of 1 fast launches agree with their plain forms, in \d+\.\d s$/),
+    expect.stringMatching(new RegExp('^kernels {4}warning: matmul \\[1, 70, 96\\] · \\[96, 64\\] by '
+      + 'matmul_panel\\(.*bias.*\\)/forward differs by [2-9]\\.\\de-2, 3e-4 at most: '
+      + 'its plain form is used instead$')),
+  ]);
+  const good = await runLinear(gpu, 64, false);
+  expect(good.variant).toMatch(/^matmul_panel/);
+  expect(lines[2]).toMatch(/1 of 1 fast launches agree/);
+});
+
+test('guarded() replaces a kernel whose result is not finite', async (context) => {
+  const { gpu, lines } = await openChecked();
+  skipWithoutPanels(context, gpu);
+  hook.edit = scaled('bitcast<f32>(0x7f800000u + params.zero)');
+  expect((await runLinear(gpu, 96, true)).variant).toBe('matmul');
+  expect(lines[1]).toMatch(/differs by Infinity, 3e-4 at most: its plain form is used instead$/);
+});
+
+test('guarded() replaces a kernel that the driver refuses', async (context) => {
+  const { gpu, lines } = await openChecked();
+  skipWithoutPanels(context, gpu);
+  hook.edit = scaled('nonsense');
+  expect((await runLinear(gpu, 40, true)).variant).toBe('matmul');
+  expect(lines[1]).toMatch(/cannot be checked \(.*nonsense.*\): its plain form is used instead$/);
+});
+
+test('openGpu() keeps verdicts for the next device of the same driver', async (context) => {
+  const first = await openChecked();
+  skipWithoutPanels(context, first.gpu);
+  await runLinear(first.gpu, 64, false);
+  expect(first.lines).toHaveLength(1);
+  const [file] = readdirSync(cache);
+  const text = readFileSync(join(cache, file!), 'utf8');
+
+  const second = await openChecked();
+  expect((await runLinear(second.gpu, 64, false)).variant).toMatch(/^matmul_panel/);
+  expect(second.lines).toEqual([]);
+
+  writeFileSync(join(cache, file!), text.replaceAll('"agrees": true', '"agrees": false'));
+  const third = await openChecked();
+  expect((await runLinear(third.gpu, 64, false)).variant).toBe('matmul');
+  expect(third.lines).toEqual([expect.stringMatching(/its plain form is used instead$/)]);
+
+  writeFileSync(join(cache, file!), text.replace(/"driver": "/, '"driver": "older '));
+  const fourth = await openChecked();
+  await runLinear(fourth.gpu, 64, false);
+  expect(fourth.lines).toEqual([expect.stringMatching(/1 of 1 fast launches agree/)]);
+});
+
+for (const [how, text] of [['cut off', '{"adapter": "x"'], ['of other content', '[1, 2]']] as const) {
+  test(`openGpu() says that a file of verdicts is ${how}, and checks anew`, async (context) => {
+    const first = await openChecked();
+    skipWithoutPanels(context, first.gpu);
+    await runLinear(first.gpu, 64, false);
+    const file = join(cache, readdirSync(cache)[0]!);
+    writeFileSync(file, text);
+    const second = await openChecked();
+    expect(second.lines).toEqual([
+      expect.stringMatching(/^kernels {4}warning: ".*" is left aside and written anew/),
+    ]);
+    await runLinear(second.gpu, 64, false);
+    expect((await openChecked()).lines).toEqual([]);
+  });
+}
+
+test('openGpu() runs on where verdicts cannot be kept, and says so', async (context) => {
+  const blocked = join(cache, 'file');
+  writeFileSync(blocked, '');
+  const { gpu, lines } = await openChecked(join(blocked, 'folder'));
+  skipWithoutPanels(context, gpu);
+  expect((await runLinear(gpu, 64, false)).variant).toMatch(/^matmul_panel/);
+  expect(lines.find((line) => line.includes('cannot keep what was checked'))).toMatch(/ENOTDIR/);
+});
+
+test('openGpu() runs only plain kernels where that is asked for', async () => {
+  const gpu = await openGpu({ plainKernels: true });
+  opened.push(gpu);
+  expect((await runLinear(gpu, 64, false)).variant).toBe('matmul');
+});
+
+// the inputs of backward passes that only belong together with others
+const OPS: Record<string, (given: (shape: number[]) => Tensor) => Tensor> = {
+  layernorm: (given) => layernorm(given([65, 64]), given([64]), given([64])),
+  windowAttention: (given) =>
+    windowAttention(given([1, 14, 7, 288]), given([169, 3]), { heads: 3, windowSize: 7, shift: 3 }),
+};
+
+for (const form of ['panel', 'tile'] as const) for (const [name, op] of Object.entries(OPS)) {
+  test(`guarded() finds that ${name}() by ${form} agrees in both directions`, async (context) => {
+    const { gpu, lines } = await openChecked();
+    if (form === 'panel') skipWithoutPanels(context, gpu);
+    await compile(gpu, name, () => withKernelForm(form, () => {
+      const inputs: Tensor[] = [];
+      const given = (shape: number[]): Tensor => {
+        inputs.push(trainable(lasting(gpu, `input ${inputs.length}`, shape)));
+        return inputs.at(-1)!;
+      };
+      const y = op(given);
+      const gradients = backward([[y, lasting(gpu, 'dy', y.shape)]]);
+      keep(y, ...inputs.map((input) => gradients.get(input)!));
+    }));
+    expect(lines).not.toContainEqual(expect.stringContaining('warning'));
+    if (form === 'tile') expect(lines).toHaveLength(1);
+  });
+}
