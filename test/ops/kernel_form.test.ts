@@ -45,7 +45,7 @@ async function openChecked(folder = cache): Promise<{ gpu: Gpu; lines: string[] 
 
 const [M, K] = [70, 96];
 
-/** y = x Wᵀ (+ b) at a size that the panel form takes. @returns what it is off by, and the variant that ran */
+/** y = x Wᵀ (+ b) at a size that the panel form takes. @returns its error, and the variant that ran */
 async function runLinear(
   gpu: Gpu, n: number, biased: boolean,
 ): Promise<{ error: number; variant: string }> {

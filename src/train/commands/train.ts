@@ -3,7 +3,7 @@ import { runEvaluation, runPlan, runProfile } from '../one_off.ts';
 import { runTraining } from '../run.ts';
 import { runPath } from '../run_folder.ts';
 import type { Register } from './command.ts';
-import { addDevice, addExamples, addOpts } from './options.ts';
+import { addDevice, addExamples, addOpts, addPlainKernels } from './options.ts';
 import { addConfigFlags } from './train_flags.ts';
 
 const R64 = 'configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml';
@@ -27,6 +27,7 @@ type Options = {
   readonly cfg: string;
   readonly opts?: string[];
   readonly device?: string;
+  readonly plainKernels?: boolean;
   readonly autoResume?: boolean;
   readonly weightsOnly?: boolean;
   readonly plan?: boolean;
@@ -44,7 +45,7 @@ export const register: Register = (program, terminal) => {
     .optionsGroup('The run and its folder:')
     .option('--auto-resume', 'continue the run of the output folder, if there is one')
     .option('--weights-only', 'take the model of --resume, but start a new run');
-  addDevice(command.optionsGroup('Machine:'))
+  addPlainKernels(addDevice(command.optionsGroup('Machine:')))
     .option('--plan', 'say what a step costs in memory and work, and end')
     .option('--profile', 'time every kernel of a step, write a trace, and end')
     .option('--anomaly', 'wait for every step, and name the kernel that makes the first NaN')
@@ -52,7 +53,8 @@ export const register: Register = (program, terminal) => {
     .action(async (options: Options) => {
       const { config, warnings } = readConfig(options, names);
       for (const warning of warnings) terminal.say(`warning: ${warning}`);
-      const where = { folder: runPath(config), device: options.device };
+      const { device, plainKernels } = options;
+      const where = { folder: runPath(config), device, plainKernels };
       if (options.plan) return runPlan(config, where, terminal);
       if (options.profile) return runProfile(config, where, terminal);
       if (config.EVAL_MODE) return runEvaluation(config, where, terminal);
