@@ -9,14 +9,14 @@
 // that this agrees with.
 //
 // Two means keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls
-// them; and long straight code is cut into blocks by conditions that are always true at run time.
+// them; and long straight code is cut into blocks by conditions, which skip what lies past k.
 
 export type PanelForm = {
   /** Lanes of a subgroup. */
   readonly lanes: number;
   /** Columns of a lane: a multiple of 4. */
   readonly columns: number;
-  /** k-values of a panel, 8 or a multiple of 32; what lies past k counts as 0. */
+  /** k-values of a panel, a multiple of 8; what lies past k counts as 0. */
   readonly depth: number;
   /**
    * How s is loaded: four k-values a lane (contiguous, all strides multiples of 4), four rows a lane (rows
@@ -96,11 +96,11 @@ ${blocks(form).map(({ index, depth: deep }) =>
   `  var panel${index}: array<vec4f, ${deep * columns / 4}>;`).join('\n')}
 ${bias ? biasLoad(form) : ''}
   for (var k0 = 0u; k0 < params.k; k0 += ${depth}u) {
-${blocks(form).map((block) => fill(form, block)).join('\n')}
+${blocks(form).map((block) => inRange(block, fill(form, block))).join('\n')}
 ${rowLoop(form)}
 ${streamLoads(form)}
 ${lines(columns, (c) => `      var y${c} = 0.0;`)}
-${blocks(form).map((block) => products(form, block)).join('\n')}
+${blocks(form).map((block) => inRange(block, products(form, block))).join('\n')}
 ${lines(columns, (c) => `      y${c} *= params.scale;`)}
 ${form.mask === 'output' ? dropOutputs(form) : ''}
       if (k0 > 0u || params.accumulate == 1u) {
@@ -137,6 +137,9 @@ function blocks({ depth }: PanelForm): Block[] {
     return { index, from, depth: Math.min(BLOCK, depth - from) };
   });
 }
+
+const inRange = ({ from }: Block, body: string): string =>
+  `    if (k0 + ${from}u < params.k) {\n${body}\n    }`;
 
 // the column of a lane's c-th value, `c` being an expression: vec4 by vec4, so that whole vec4 can be stored
 export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string =>
@@ -193,14 +196,13 @@ function streamLoads({ lanes, depth, stream, mask }: PanelForm): string {
 function products(form: PanelForm, block: Block): string {
   const { lanes, columns, stream } = form;
   const each = stream === 'vec4' ? 4 : 1;
-  const body = lines(block.depth, (kk) => {
+  return lines(block.depth, (kk) => {
     const k = block.from + kk;
     const held = `x${Math.floor(k / (lanes * each))}${each === 4 ? `[${k & 3}]` : ''}`;
     const from = Math.floor(k / each) % lanes;
     const terms = range(columns).map((c) => `y${c} += x * ${panelValue(form, block, kk, c)};`).join(' ');
     return `        { let x = subgroupBroadcast(${held}, ${from}u); ${terms} }`;
   });
-  return `      if (zero != ${block.index + 1}u) {\n${body}\n      }`;
 }
 
 const quadAt = ({ lanes }: PanelForm, q: number): string =>

@@ -6,12 +6,15 @@ import type { Launch } from '../gpu/program.ts';
 import { isForced } from './kernel_form.ts';
 import type { Gemm, Matrix } from './matmul.ts';
 
+type PanelColumns = keyof typeof DEPTHS;
 type PanelLaunch = Launch & { params: Record<string, number> };
 
 const CORES = availableParallelism();
 const MIN_ROWS = 32;
 // multiply-adds below which a variant of its own is not worth compiling
 const WORTH = 2 ** 18;
+// k-values of a panel by a lane's columns: 24 KiB, as the products slow down where a panel fills a core's L1
+const DEPTHS = { 4: 96, 8: 96, 12: 64 } as const;
 const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 
 /** The panel form of a matmul, where the shape is worth it; else null. */
@@ -21,7 +24,7 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
   if ((batch * m * n * k < WORTH && !isForced()) || n < 4 || (mask && mask.row % 4 !== 0)) return null;
   const lanes = gpu.subgroupSize;
   const columns = columnsFor(n, lanes);
-  const depth = depthFor(k);
+  const depth = k <= 8 ? 8 : DEPTHS[columns];
   const form: PanelForm = {
     lanes, columns, depth,
     stream: streamOf(a, m, k),
@@ -63,15 +66,8 @@ function rowTiles(m: number, others: number): number {
   return even ?? counts.find((count) => others * count >= 2 * CORES) ?? most;
 }
 
-// as wide as possible without computing many columns that are thrown away
-function columnsFor(n: number, lanes: number): number {
+// columns that waste little: few variants, as each costs a second to compile
+function columnsFor(n: number, lanes: number): PanelColumns {
   const waste = (columns: number): number => Math.ceil(n / (columns * lanes)) * columns * lanes / n;
-  return [12, 8, 4].reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
-}
-
-// few, as every variant costs a second to compile: what lies past k counts as 0
-function depthFor(k: number): number {
-  if (k <= 8) return 8;
-  const padded = (depth: number): number => Math.ceil(k / depth) * depth;
-  return padded(32) < 0.8 * padded(96) ? 32 : 96;
+  return ([8, 12, 4] as const).reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
 }
