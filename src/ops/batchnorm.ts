@@ -2,7 +2,7 @@ import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
-import { kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 export type BatchnormOptions = {
@@ -40,50 +40,66 @@ type Inputs = Readonly<Record<'x' | 'w' | 'b' | 'runningMean' | 'runningVar', Te
 function normalise(op: 'batchnorm' | 'batchnormRelu', inputs: Inputs, options: BatchnormOptions): Tensor {
   const { training, momentum = 0.1, eps = 1e-5 } = options;
   const { x, w, b, runningMean, runningVar } = inputs;
-  const { tuning, ...sizes } = layout(x.shape, w.shape);
   const depth = x.shape.at(-1)!;
-  const shape = w.shape.length === 2 ? [sizes.groups, depth] : [depth];
+  const groups = w.shape.length === 2 ? x.shape[0]! : 1;
+  const shape = w.shape.length === 2 ? [groups, depth] : [depth];
   for (const [name, tensor] of Object.entries({ w, b, runningMean, runningVar })) {
     expectShape(op, name, tensor.shape, shape);
   }
-  if (training && sizes.rows === 1) {
+  if (training && size(x.shape) === groups * depth) {
     throw new Error(`${op}: training must have more than one value a channel, got [${x.shape.join(', ')}]`);
   }
 
-  const items = sizes.groups * sizes.channels;
-  const parts = (): Tensor => empty([2, sizes.groups, sizes.runs, depth], `${op} parts`);
-  const ofStats = { params: { ...sizes, momentum }, tuning };
+  const what = `${op} [${x.shape.join(', ')}]`;
+  const job = { groups, depth, training, momentum, eps, relu: Number(op === 'batchnormRelu') };
   const stats = empty([2, ...shape], `${op} stats`);
-  if (training) {
-    const found = parts();
-    dispatch('batchnorm_stats/part', { x, parts: found }, { ...ofStats, threads: items * sizes.runs });
-    dispatch('batchnorm_stats/merge', { parts: found, stats }, { ...ofStats, threads: items });
-    const running = { running_mean: runningMean, running_var: runningVar };
-    dispatch('batchnorm_stats/update', { stats, ...running }, { ...ofStats, threads: items });
-  } else {
-    const running = { running_mean: runningMean, running_var: runningVar };
-    dispatch('batchnorm_stats/load', { stats, ...running }, { ...ofStats, threads: items });
-  }
-  const params = { ...sizes, eps, relu: Number(op === 'batchnormRelu'), training: Number(training) };
-  const launch = { params, tuning, threads: items * sizes.runs };
+  const findStats = (): void => statistics(job, inputs, stats);
+  // a variance is not negative
+  const trial = { before: findStats, below: new Map([[runningVar, 8]]) };
+  guarded(`${what}, statistics`, findStats, { below: trial.below });
   const transform = (): Tensor => {
     const y = empty(x.shape, op, x.dtype);
-    dispatch('batchnorm/forward', { x, w, b, stats, y }, launch);
+    guarded(what, () => {
+      const { launch } = layout(job, x.shape);
+      dispatch('batchnorm/forward', { x, w, b, stats, y }, launch);
+    }, trial);
     return y;
   };
   const output = record(op, [x, w, b], transform(), (dy) => {
     const affine = w.requiresGrad || b.requiresGrad;
     const [dw, db] = [empty(w.shape, 'dw'), empty(b.shape, 'db')];
-    if (affine || training) {
-      const sums = parts();
-      dispatch('batchnorm/part_sums', { x, w, b, stats, dy, parts: sums }, launch);
-      dispatch('batchnorm/merge_sums', { parts: sums, dw, db }, { ...launch, threads: items });
-    }
     const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
-    if (dx) dispatch('batchnorm/backward_x', { x, w, b, stats, dy, dw, db, dx }, launch);
+    guarded(`${what}, backward`, () => {
+      const { launch, items, parts } = layout(job, x.shape);
+      if (affine || training) {
+        const sums = empty(parts, `${op} parts`);
+        dispatch('batchnorm/part_sums', { x, w, b, stats, dy, parts: sums }, launch);
+        dispatch('batchnorm/merge_sums', { parts: sums, dw, db }, { ...launch, threads: items });
+      }
+      if (dx) dispatch('batchnorm/backward_x', { x, w, b, stats, dy, dw, db, dx }, launch);
+    }, trial);
     return affine ? [dx, dw, db] : [dx, null, null];
   });
   return recomputable(output, transform);
+}
+
+type Job = {
+  readonly groups: number; readonly depth: number; readonly training: boolean;
+  readonly momentum: number; readonly eps: number; readonly relu: number;
+};
+
+/** Mean and 1/std of each channel; of the batch, which moves the running ones, or those. */
+function statistics(job: Job, { x, runningMean, runningVar }: Inputs, stats: Tensor): void {
+  const { ofStats, items, parts } = layout(job, x.shape);
+  const running = { running_mean: runningMean, running_var: runningVar };
+  if (!job.training) {
+    dispatch('batchnorm_stats/load', { stats, ...running }, { ...ofStats, threads: items });
+    return;
+  }
+  const found = empty(parts, 'batchnorm parts');
+  dispatch('batchnorm_stats/part', { x, parts: found }, ofStats);
+  dispatch('batchnorm_stats/merge', { parts: found, stats }, { ...ofStats, threads: items });
+  dispatch('batchnorm_stats/update', { stats, ...running }, { ...ofStats, threads: items });
 }
 
 // a run is long enough to pay for its thread, and runs are few enough to be merged by one
@@ -91,12 +107,19 @@ const MIN_RUN = 32;
 const GPU_RUNS = 256;
 
 /** How kernels see x: [groups, rows, channels] with the rows in runs, channels in items. */
-function layout(x: Shape, w: Shape) {
-  const depth = x.at(-1)!;
-  const groups = w.length === 2 ? x[0]! : 1;
+function layout({ groups, depth, training, momentum, eps, relu }: Job, x: Shape) {
   const rows = size(x) / depth / groups;
   const tile = kernelForm(tracing('batchnorm').gpu) === 'tile';
   const run = Math.max(MIN_RUN, Math.ceil(tile ? rows / GPU_RUNS : Math.sqrt(rows)));
   const { width, tuning } = itemsFor(depth);
-  return { groups, rows, channels: depth / width, run, runs: Math.ceil(rows / run), tuning };
+  const sizes = { groups, rows, channels: depth / width, run, runs: Math.ceil(rows / run) };
+  const items = groups * sizes.channels;
+  const threads = items * sizes.runs;
+  return {
+    items,
+    /** The shape of what the runs leave. */
+    parts: [2, groups, sizes.runs, depth],
+    ofStats: { params: { ...sizes, momentum }, tuning, threads },
+    launch: { params: { ...sizes, eps, relu, training: Number(training) }, tuning, threads },
+  };
 }

@@ -1,7 +1,6 @@
 import { expectShape, size } from '../../autograd/shape.ts';
 import { record } from '../../autograd/tape.ts';
 import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { dispatch } from '../../gpu/program.ts';
 import { reduceLoss } from './reduction.ts';
 
 export type BalancedBceOptions = {
@@ -28,12 +27,14 @@ export function balancedBce(
 
   const vectors = Math.ceil(pixels / 4);
   const buffers = { x: logits, labels };
-  const { loss, totals, params, tuning } = reduceLoss('balanced_bce', buffers, vectors, { pixels, weight });
+  const { loss, totals, backward } = reduceLoss({
+    what: `balancedBce [${logits.shape.join(', ')}]`, kernels: () => ({ file: 'balanced_bce', params: { pixels, weight } }),
+    buffers, items: vectors, below: new Map([[labels, 2]]),
+  });
 
   return record('balancedBce', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'balancedBce gradient', logits.dtype);
-    const inputs = { ...buffers, saved_totals: totals, dy };
-    dispatch('balanced_bce/backward', { ...inputs, dx }, { params, tuning, threads: vectors });
+    backward({ ...buffers, saved_totals: totals, dy, dx });
     return [dx, null];
   });
 }

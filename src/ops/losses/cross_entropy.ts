@@ -1,9 +1,9 @@
 import { expectShape, size } from '../../autograd/shape.ts';
 import { record } from '../../autograd/tape.ts';
 import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { dispatch, tracing } from '../../gpu/program.ts';
+import { tracing, type Launch } from '../../gpu/program.ts';
 import { kernelForm } from '../kernel_form.ts';
-import { reduceLoss, type Reduction } from './reduction.ts';
+import { reduceLoss, type LossKernels } from './reduction.ts';
 
 /**
  * Mean negative log-likelihood of the pixels' classes. Where no pixel has a class the loss and its gradient
@@ -19,16 +19,19 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   const classes = logits.shape[3]!;
 
   const softmax = empty([pixels, 2], 'softmax normalizer');
-  const tile = chooseTile(classes);
-  const kernel = tile ? 'cross_entropy_tile' : 'cross_entropy';
-  const sizes: Record<string, number> = tile ? { pixels } : { pixels, classes };
-  const found = reduceLoss(kernel, { x: logits, labels, softmax }, pixels, sizes, tile ?? undefined);
-  const { loss, totals, params, tuning } = found;
+  const kernels = (): LossKernels => {
+    const tuning = chooseTile(classes);
+    return tuning ? { file: 'cross_entropy_tile', params: { pixels }, tuning }
+      : { file: 'cross_entropy', params: { pixels, classes } };
+  };
+  const { loss, totals, backward } = reduceLoss({
+    what: `crossEntropy [${logits.shape.join(', ')}]`, kernels,
+    buffers: { x: logits, labels, softmax }, items: pixels, below: new Map([[labels, classes]]),
+  });
 
   return record('crossEntropy', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'crossEntropy gradient', logits.dtype);
-    const inputs = { x: logits, labels, saved_softmax: softmax, saved_totals: totals, dy };
-    dispatch(`${kernel}/backward`, { ...inputs, dx }, { params, tuning, threads: pixels });
+    backward({ x: logits, labels, saved_softmax: softmax, saved_totals: totals, dy, dx });
     return [dx, null];
   });
 }
@@ -37,7 +40,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
 const WORKGROUP_FLOATS = 4096;
 
 /** The tuning of the tile form, where it suits the device and a workgroup's logits fit; else null. */
-function chooseTile(classes: number): Reduction['tuning'] | null {
+function chooseTile(classes: number): Launch['tuning'] | null {
   const { gpu } = tracing('crossEntropy');
   const WG = [128, 64, 32].find((threads) => threads * (classes + 1) + 4 * threads <= WORKGROUP_FLOATS);
   if (kernelForm(gpu) !== 'tile' || !WG) return null;

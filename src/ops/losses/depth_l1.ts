@@ -1,7 +1,6 @@
 import { expectShape, size } from '../../autograd/shape.ts';
 import { record } from '../../autograd/tape.ts';
 import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { dispatch } from '../../gpu/program.ts';
 import { reduceLoss } from './reduction.ts';
 
 /**
@@ -18,12 +17,14 @@ export function depthL1(logits: Tensor, labels: Tensor): Tensor {
 
   const vectors = Math.ceil(pixels / 4);
   const buffers = { x: logits, labels };
-  const { loss, totals, params, tuning } = reduceLoss('depth_l1', buffers, vectors, { pixels });
+  const { loss, totals, backward } = reduceLoss({
+    what: `depthL1 [${logits.shape.join(', ')}]`, kernels: () => ({ file: 'depth_l1', params: { pixels } }),
+    buffers, items: vectors,
+  });
 
   return record('depthL1', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'depthL1 gradient', logits.dtype);
-    const inputs = { ...buffers, saved_totals: totals, dy };
-    dispatch('depth_l1/backward', { ...inputs, dx }, { params, tuning, threads: vectors });
+    backward({ ...buffers, saved_totals: totals, dy, dx });
     return [dx, null];
   });
 }

@@ -1,7 +1,6 @@
 import { expectShape, size } from '../../autograd/shape.ts';
 import { record } from '../../autograd/tape.ts';
 import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { dispatch } from '../../gpu/program.ts';
 import { reduceLoss } from './reduction.ts';
 
 /**
@@ -20,12 +19,14 @@ export function normalsL1(logits: Tensor, labels: Tensor): Tensor {
 
   const buffers = { x: logits, labels };
   const sizes = { pixels, area: height * width };
-  const { loss, totals, params, tuning } = reduceLoss('normals_l1', buffers, pixels, sizes);
+  const { loss, totals, backward } = reduceLoss({
+    what: `normalsL1 [${logits.shape.join(', ')}]`, kernels: () => ({ file: 'normals_l1', params: sizes }),
+    buffers, items: pixels,
+  });
 
   return record('normalsL1', [logits, labels], loss, (dy) => {
     const dx = empty(logits.shape, 'normalsL1 gradient', logits.dtype);
-    const inputs = { ...buffers, saved_totals: totals, dy };
-    dispatch('normals_l1/backward', { ...inputs, dx }, { params, tuning, threads: pixels });
+    backward({ ...buffers, saved_totals: totals, dy, dx });
     return [dx, null];
   });
 }

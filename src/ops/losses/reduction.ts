@@ -1,13 +1,33 @@
 import { empty, type Tensor } from '../../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../../gpu/program.ts';
-import { kernelForm } from '../kernel_form.ts';
+import { guarded, kernelForm } from '../kernel_form.ts';
 
-/** A loss [] with what its gradient needs of the sums behind it, and the parameters of its kernels. */
-export type Reduction = {
-  readonly loss: Tensor;
-  readonly totals: Tensor;
+/** The kernels of a loss, as one form has them. */
+export type LossKernels = {
+  readonly file: string;
   readonly params: Readonly<Record<string, number>>;
-  readonly tuning: NonNullable<Launch['tuning']>;
+  readonly tuning?: Launch['tuning'];
+};
+
+type LossJob = {
+  /** The operation with its shape, for a person. */
+  readonly what: string;
+  /** The kernels that suit the device, which read `buffers` and may write some of them. */
+  readonly kernels: () => LossKernels;
+  readonly buffers: Readonly<Record<string, Tensor>>;
+  /** What the threads of both passes share. */
+  readonly items: number;
+  /** Whole numbers that labels are below; without it any will do. */
+  readonly below?: ReadonlyMap<Tensor, number>;
+};
+
+type Loss = {
+  /** [] */
+  readonly loss: Tensor;
+  /** [4], the sums behind it. */
+  readonly totals: Tensor;
+  /** Launches the gradient, which reads and writes `buffers`, with a thread an item. */
+  readonly backward: (buffers: Readonly<Record<string, Tensor>>) => void;
 };
 
 // few enough partial sums for one workgroup to add, enough threads to fill a large device
@@ -20,19 +40,29 @@ const WHOLE = 256;
  * The forward of a loss in its two passes, both in a fixed order: every thread sums its share of the items,
  * then one workgroup sums the threads.
  */
-export function reduceLoss(
-  kernel: string, buffers: Readonly<Record<string, Tensor>>,
-  items: number, sizes: Readonly<Record<string, number>>, chosen?: Reduction['tuning'],
-): Reduction {
-  const form = kernelForm(tracing(kernel).gpu);
+export function reduceLoss({ what, kernels, buffers, items, below = new Map() }: LossJob): Loss {
+  const [totals, loss] = [empty([4], `${what} totals`), empty([], what)];
+  const forward = (): void => {
+    const { file, params, tuning } = launchOf(kernels(), items);
+    const partials = empty([params.threads, 4], `${what} partials`);
+    const { threads } = params;
+    dispatch(`${file}/forward`, { ...buffers, partials }, { threads, params, tuning });
+    dispatch(`${file}/finish`, { partials, totals, loss }, { workgroups: 1, params, tuning });
+  };
+  guarded(what, forward, { below });
+  return {
+    loss, totals,
+    backward: (given) => guarded(`${what}, backward`, () => {
+      const { file, params, tuning } = launchOf(kernels(), items);
+      dispatch(`${file}/backward`, given, { params, tuning, threads: items });
+    }, { before: forward, below }),
+  };
+}
+
+function launchOf({ file, params, tuning }: LossKernels, items: number) {
+  const form = kernelForm(tracing(file).gpu);
   const wanted = Math.min(Math.ceil(items / ITEMS_PER_THREAD), MAX_THREADS[form]);
   const threads = form === 'tile' ? WHOLE * Math.ceil(wanted / WHOLE) : wanted;
-  const tuning = chosen ?? (form === 'tile' ? { WG: WHOLE } : {});
-  const params = { ...sizes, threads };
-  const partials = empty([threads, 4], `${kernel} partials`);
-  const totals = empty([4], `${kernel} totals`);
-  const loss = empty([], kernel);
-  dispatch(`${kernel}/forward`, { ...buffers, partials }, { threads, params, tuning });
-  dispatch(`${kernel}/finish`, { partials, totals, loss }, { workgroups: 1, params, tuning });
-  return { loss, totals, params, tuning };
+  const ofForm: Launch['tuning'] = form === 'tile' ? { WG: WHOLE } : {};
+  return { file, params: { ...params, threads }, tuning: tuning ?? ofForm };
 }
