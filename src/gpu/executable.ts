@@ -137,6 +137,13 @@ async function runOnce(
   }
 }
 
+/** What `body` would take, traced and planned as `compile` does; nothing is compiled or allocated for it. */
+export function planOnly<T>(gpu: Gpu, label: string, body: () => T): { plan: Plan; result: T } {
+  const { program, result } = trace(gpu, label, body);
+  dropDeadDispatches(program);
+  return { plan: planProgram(program), result };
+}
+
 async function build(gpu: Gpu, program: Program): Promise<Executable> {
   const { label, dispatches } = program;
   const plan = planProgram(program);

@@ -5,7 +5,7 @@ import type { Block, Mode, Norm } from '../swin/block.ts';
 import { embedImage, runStage, type PatchEmbed, type Stage } from '../swin/stage.ts';
 import { linearName, siteName } from './names.ts';
 import { loraBranches } from './packing.ts';
-import { siteLayer, type Adaptation, type Site } from './site.ts';
+import { outputOf, siteLayer, type Adaptation, type Site } from './site.ts';
 import { adapterAt, blockWindow, type Site as SiteKind } from './spec.ts';
 import type { ParameterStore } from './store.ts';
 
@@ -66,6 +66,7 @@ function blockOf(store: ParameterStore, stage: number, index: number, mode: Back
   const name = `backbone.layers.${stage}.blocks.${index}`;
   const { window, shift } = blockWindow(spec, stage, index);
   const layer = (site: SiteKind) => siteLayer(siteOf(store, stage, index, site, mode), mode.training);
+  const fc1 = siteOf(store, stage, index, 'fc1', mode);
   return {
     norm1: normOf(store, `${name}.norm1`),
     attn: {
@@ -74,7 +75,7 @@ function blockOf(store: ParameterStore, stage: number, index: number, mode: Back
       heads: spec.heads[stage]!, windowSize: window, shift,
     },
     norm2: normOf(store, `${name}.norm2`),
-    mlp: { fc1: layer('fc1'), fc2: layer('fc2') },
+    mlp: { fc1: siteLayer(fc1, mode.training), fc2: layer('fc2'), hidden: outputOf(fc1) },
     dropPath: spec.dropPath[stage]![index]!, dropRate: spec.dropRate,
   };
 }

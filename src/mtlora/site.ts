@@ -36,6 +36,11 @@ export type Site = {
   readonly adaptation: Adaptation | null;
 };
 
+/** What a layer gives of a token. */
+export function outputOf({ w, adaptation }: Site): { streams: number; channels: number } {
+  return { streams: adaptation?.ranks.length ?? 1, channels: w.shape[0]! };
+}
+
 /**
  * A linear layer with its adaptation. A plain or task-agnostic one gives the shared stream only, whatever
  * comes in; one with task branches gives a stream for each task after the shared one.

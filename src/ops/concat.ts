@@ -1,5 +1,5 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
-import { record, recordMany } from '../autograd/tape.ts';
+import { recomputableAs, record, recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { itemsFor } from './vectorise.ts';
@@ -45,9 +45,11 @@ export function split(x: Tensor, axis: number, counts: readonly number[]): Tenso
   }
   const firsts = startsOf(counts);
   const parts = counts.map((count, i) => take(x, at, firsts[i]!, count));
-  return recordMany('split', [x], parts, (dys) => [
+  const marked = recordMany('split', [x], parts, (dys) => [
     join(dys.map((dy, i) => dy ?? zeros(parts[i]!)), at),
   ]);
+  return marked.map((part, i) =>
+    recomputableAs(part, x, (whole) => take(whole, at, firsts[i]!, counts[i]!)));
 }
 
 function join(xs: readonly Tensor[], at: number): Tensor {

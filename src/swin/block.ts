@@ -2,9 +2,11 @@ import { gelu, reshape } from '../ops/elementwise.ts';
 import { layernorm } from '../ops/layernorm.ts';
 import { residual } from '../ops/residual.ts';
 import { dropout } from '../ops/dropout.ts';
-import { slice } from '../ops/concat.ts';
+import { concat, slice, split } from '../ops/concat.ts';
 import { windowAttention } from '../ops/window_attention.ts';
-import { scope } from '../gpu/program.ts';
+import { scope, tracing } from '../gpu/program.ts';
+import { ELEMENT_BYTES } from '../gpu/storage.ts';
+import { size } from '../autograd/shape.ts';
 import type { Tensor } from '../autograd/tensor.ts';
 
 /** A linear layer of the last axis: [G, ..., in] to [G', ..., out]. It decides how many streams come out. */
@@ -22,7 +24,12 @@ export type Attention = {
   readonly shift: number;
 };
 
-export type Mlp = { readonly fc1: Layer; readonly fc2: Layer };
+export type Mlp = {
+  readonly fc1: Layer;
+  readonly fc2: Layer;
+  /** What fc1 gives of an image's token. */
+  readonly hidden: { readonly streams: number; readonly channels: number };
+};
 
 /** A (shifted-)window attention block. The release's own names of the parts. */
 export type Block = {
@@ -73,11 +80,30 @@ export function attention({ qkv, proj, biasTable, ...windows }: Attention, x: Te
   return scope('proj', () => proj(mixed));
 }
 
-/** fc2(drop(gelu(fc1(x)))) of x [G, ..., C]: [G', ..., C]. */
-export function mlp({ fc1, fc2 }: Mlp, x: Tensor, drop: Layer = (t) => t): Tensor {
-  const hidden = scope('fc1', () => fc1(x));
-  const active = drop(gelu(hidden));
-  return scope('fc2', () => fc2(active));
+/**
+ * fc2(drop(gelu(fc1(x)))) of x [G, B, ..., C]: [G', B, ..., C]. Tokens do not see each other, so where the
+ * hidden layer of all B images is more than a kernel can be given, some are done after others.
+ */
+export function mlp(parts: Mlp, x: Tensor, drop: Layer = (t) => t): Tensor {
+  const run = (some: Tensor): Tensor => {
+    const hidden = scope('fc1', () => parts.fc1(some));
+    const active = drop(gelu(hidden));
+    return scope('fc2', () => parts.fc2(active));
+  };
+  const counts = imagesAtOnce(parts, x);
+  if (counts.length === 1) return run(x);
+  return concat(split(x, 1, counts).map((some, i) => scope(`images.${i}`, () => run(some))), 1);
+}
+
+/** How many images go through an MLP together: in as few parts as the device can bind, of about one size. */
+function imagesAtOnce({ hidden: { streams, channels } }: Mlp, x: Tensor): number[] {
+  const images = x.shape[1]!;
+  const bytes = ELEMENT_BYTES[x.dtype] * streams * channels * size(x.shape.slice(2, -1));
+  const most = Math.floor(tracing('mlp').gpu.limits.maxStorageBufferBindingSize / bytes);
+  if (most < 1) return [images];                 // which is refused, with the tensor's name
+  const parts = Math.ceil(images / most);
+  const first = (i: number): number => Math.floor(i * images / parts);
+  return Array.from({ length: parts }, (_, i) => first(i + 1) - first(i));
 }
 
 /** The shared stream alone: [G, ...] to [1, ...]. */

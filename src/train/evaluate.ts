@@ -1,6 +1,6 @@
 // Validation: one pass over a split in eval mode, its average losses and every task's scores.
 import { keep } from '../gpu/program.ts';
-import { compile, type Executable } from '../gpu/executable.ts';
+import { compile, planOnly, type Executable } from '../gpu/executable.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Tensor } from '../autograd/tensor.ts';
 import type { Batch } from '../data/loader.ts';
@@ -109,17 +109,31 @@ export class Evaluator {
     const known = this.#passes.get(count);
     if (known) return known;
     const inputs = await new Inputs(this.#gpu, this.#store.spec, count).compile();
-    const { executable, result } = await compile(this.#gpu, 'validation', () => {
-      const { logits } = forward(this.#store, inputs.image, { training: false });
-      const losses = multiTaskLoss(logits, inputs.labels);
-      const all = [losses.total, ...losses.tasks.values()];
-      keep(...all, ...logits.values());
-      return { logits, losses: all };
-    });
+    const trace = (): ReturnType<typeof traceValidation> => traceValidation(this.#store, inputs);
+    const { executable, result } = await compile(this.#gpu, 'validation', trace);
     const pass = { executable, inputs, ...result };
     this.#passes.set(count, pass);
     return pass;
   }
+}
+
+function traceValidation(
+  store: ParameterStore, inputs: Inputs,
+): Pick<Pass, 'logits' | 'losses'> {
+  const { logits } = forward(store, inputs.image, { training: false });
+  const { total, tasks } = multiTaskLoss(logits, inputs.labels);
+  const losses = [total, ...tasks.values()];
+  keep(...losses, ...logits.values());
+  return { logits, losses };
+}
+
+/** What an evaluation takes, but for the parameters and its batch, which are allocated. */
+export function planEvaluation(
+  gpu: Gpu, store: ParameterStore, batchSize: number,
+): Pick<Executable, 'label' | 'plan'> {
+  const inputs = new Inputs(gpu, store.spec, batchSize);
+  const label = 'validation';
+  return { label, plan: planOnly(gpu, label, () => traceValidation(store, inputs)).plan };
 }
 
 /** Raw outputs [B, C, H, W]. */

@@ -3,11 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeBytes } from '../data/file_bytes.ts';
 import { openGpu } from '../gpu/device.ts';
-import { describePlan } from '../gpu/plan.ts';
 import { formatProfile, profile, writeChromeTrace } from '../gpu/profile.ts';
 import { averaged, readCheckpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { formatParams, paramsReport } from './params_report.ts';
+import { adviceTable, describeFootprint, fits, planAlternatives, planRun } from './planning.ts';
 import { describeModel, frozenOf, openModel } from './prepare.ts';
 import { resultsTable } from './results.ts';
 import { furthestCheckpoint } from './run_folder.ts';
@@ -68,20 +68,25 @@ export async function runProfile(
   }
 }
 
-/** Says what a configuration's training step takes, which needs neither data nor weights. */
+/**
+ * Says what a configuration's run takes of a device, which needs neither data nor weights nor the room
+ * itself; where it does not fit, throws `Exit` after saying what would.
+ */
 export async function runPlan(
-  config: Config, { device, plainKernels }: Options, terminal: Terminal,
+  config: Config,
+  { device, plainKernels, memoryLimit }: Options & { readonly memoryLimit?: number | undefined },
+  terminal: Terminal,
 ): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
   const gpu = cleanup.adopt(await openGpu({ device, plainKernels, unchecked: true }),
     (open) => open.close());
   for (const line of describeModel(gpu, config)) terminal.say(line);
   terminal.say(formatParams(paramsReport(modelSpec(config))));
-  const { store } = await openModel(gpu, config, terminal.say, null, frozenOf(config));
-  const { programs } = await compileTrainStep(gpu, store, config, config.DATA.BATCH_SIZE);
-  for (const { label, plan } of programs) {
-    for (const line of describePlan(label, plan, { largest: 5 })) terminal.say(`plan       ${line}`);
-  }
-  terminal.say(`memory     ${(gpu.memory.bytes / 2 ** 20).toFixed(1)} MiB on the device in all: `
-    + 'parameters, gradients, moments, batch and the buffers above');
+  const limit = memoryLimit === undefined ? null : memoryLimit * 2 ** 30;
+  const footprint = await planRun(gpu, config);
+  for (const line of describeFootprint(footprint)) terminal.say(line);
+  if (fits(footprint, limit)) return;
+  terminal.say(`advice     ${config.DATA.BATCH_SIZE} images a batch do not fit; planned alternatives:`);
+  terminal.say(adviceTable(await planAlternatives(gpu, config, limit)));
+  throw new Exit(1, 'plan: the run does not fit the device');
 }

@@ -41,6 +41,16 @@ export function openSplit(
   });
 }
 
+/** Room for a model and what trains with it. */
+export function openStore(
+  gpu: Gpu, config: Config, { frozen }: Pick<StoreOptions, 'frozen'>,
+): ParameterStore {
+  const spec = modelSpec(config);
+  const learned = config.TRAIN.LOSS_WEIGHTING === 'uncertainty';
+  const beside = learned ? [logVariances(spec.tasks.map(({ name }) => name))] : [];
+  return new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0, beside, frozen });
+}
+
 /**
  * A model on the device: drawn start values, under them a backbone's file, under that a whole model's.
  *
@@ -50,10 +60,7 @@ export async function openModel(
   gpu: Gpu, config: Config, say: Say, resume: Checkpoint | null,
   { frozen }: Pick<StoreOptions, 'frozen'> = {},
 ): Promise<{ store: ParameterStore; tracked: number }> {
-  const spec = modelSpec(config);
-  const learned = config.TRAIN.LOSS_WEIGHTING === 'uncertainty';
-  const beside = learned ? [logVariances(spec.tasks.map(({ name }) => name))] : [];
-  const store = new ParameterStore(gpu, spec, { averages: config.TRAIN.EMA_DECAY > 0, beside, frozen });
+  const store = openStore(gpu, config, { frozen });
   store.initialise(config.SEED);
   const { RESUME_BACKBONE } = config.MODEL;
   const report = (file: string, lines: readonly string[]): void => {

@@ -2,7 +2,7 @@ import { backward } from '../autograd/tape.ts';
 import { lasting, makeTensor, release, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { findNonFinite, type Anomaly } from '../gpu/anomaly.ts';
-import { compile, type Executable, type Live } from '../gpu/executable.ts';
+import { compile, planOnly, type Executable, type Live } from '../gpu/executable.ts';
 import { keep, scope } from '../gpu/program.ts';
 import { createStorage } from '../gpu/storage.ts';
 import { accumulate } from '../ops/optim/accumulate.ts';
@@ -52,13 +52,29 @@ type Buffers = {
 };
 
 /** Without accumulation `pass` and `update` are one program. */
-type Compiled = {
-  readonly pass: Executable;
-  readonly update: Executable;
+type Compiled<E = Executable> = {
+  readonly pass: E;
+  readonly update: E;
   readonly total: Tensor;
   readonly perTask: readonly Tensor[];
   readonly norm: Tensor;
 };
+
+/** Makes a program of a traced body. */
+type Make<E> = <T>(label: string, body: () => T) => Promise<{ readonly executable: E; readonly result: T }>;
+
+/** What a training step takes, but for the parameters and its batch, which are allocated. */
+export async function planTrainStep(
+  gpu: Gpu, store: ParameterStore, config: Config, batchSize: number,
+): Promise<Pick<Executable, 'label' | 'plan'>[]> {
+  const make: Make<Pick<Executable, 'label' | 'plan'>> = async (label, body) => {
+    const { plan, result } = planOnly(gpu, label, body);
+    return { executable: { label, plan }, result };
+  };
+  const buffers = allocateFor(gpu, store, config, batchSize);
+  const { pass, update } = await makePrograms(gpu, store, config, buffers, make);
+  return [...new Set([pass, update])];
+}
 
 /**
  * Traces and compiles a training step for a fixed batch size.
@@ -68,19 +84,10 @@ type Compiled = {
 export async function compileTrainStep(
   gpu: Gpu, store: ParameterStore, config: Config, batchSize: number,
 ): Promise<TrainStep> {
-  const micro = config.TRAIN.ACCUMULATION_STEPS;
-  const halves = config.PRECISION === 'f16';
-  if (halves && !gpu.features.has('shader-f16')) {
-    const { name } = gpu.adapter;
-    throw new Error(`--precision: must be f32 on "${name}", got f16: the adapter has no shader-f16`);
-  }
-  const buffers: Buffers = {
-    inputs: await new Inputs(gpu, store.spec, batchSize).compile(),
-    skipped: lasting(gpu, 'skipped steps', [1], [0], 'u32'),
-    scaling: halves ? lossScale(gpu) : null,
-    fresh: micro > 1 ? gpu.memory.alloc('gradients of a micro-batch', 4 * store.arena.floats) : null,
-  };
-  const compiled = await compilePrograms(gpu, store, config, buffers);
+  const buffers = allocateFor(gpu, store, config, batchSize);
+  await buffers.inputs.compile();
+  const make: Make<Executable> = (label, body) => compile(gpu, label, body);
+  const compiled = await makePrograms(gpu, store, config, buffers, make);
   const programs = [...new Set([compiled.pass, compiled.update])];
   let last: Live = {};
   return {
@@ -101,10 +108,27 @@ export async function compileTrainStep(
   };
 }
 
-async function compilePrograms(
+function allocateFor(
+  gpu: Gpu, store: ParameterStore, { TRAIN, PRECISION }: Config, batchSize: number,
+): Buffers {
+  const several = TRAIN.ACCUMULATION_STEPS > 1;
+  const halves = PRECISION === 'f16';
+  if (halves && !gpu.features.has('shader-f16')) {
+    const { name } = gpu.adapter;
+    throw new Error(`--precision: must be f32 on "${name}", got f16: the adapter has no shader-f16`);
+  }
+  return {
+    inputs: new Inputs(gpu, store.spec, batchSize),
+    skipped: lasting(gpu, 'skipped steps', [1], [0], 'u32'),
+    scaling: halves ? lossScale(gpu) : null,
+    fresh: several ? gpu.memory.alloc('gradients of a micro-batch', 4 * store.arena.floats) : null,
+  };
+}
+
+async function makePrograms<E>(
   gpu: Gpu, store: ParameterStore, { TRAIN, COMPAT, PRECISION }: Config,
-  { inputs, skipped, scaling, fresh }: Buffers,
-): Promise<Compiled> {
+  { inputs, skipped, scaling, fresh }: Buffers, make: Make<E>,
+): Promise<Compiled<E>> {
   const activations = PRECISION || 'f32';
   const mode = { training: true, checkpointing: TRAIN.USE_CHECKPOINT, activations } as const;
   const pass = (): { total: Tensor; perTask: Tensor[] } => {
@@ -122,16 +146,16 @@ async function compilePrograms(
     return norm;
   };
   if (!fresh) {
-    const { executable, result } = await compile(gpu, 'training step', () => ({ ...pass(), norm: update() }));
+    const { executable, result } = await make('training step', () => ({ ...pass(), norm: update() }));
     return { pass: executable, update: executable, ...result };
   }
   const factor = COMPAT.SUM_ACCUMULATED_GRADIENTS ? 1 : 1 / TRAIN.ACCUMULATION_STEPS;
-  const first = await compile(gpu, 'micro-batch', () => {
+  const first = await make('micro-batch', () => {
     const result = pass();
     sumGradients(gpu, store, fresh, factor);
     return result;
   });
-  const last = await compile(gpu, 'update', update);
+  const last = await make('update', update);
   return { pass: first.executable, update: last.executable, ...first.result, norm: last.result };
 }
 

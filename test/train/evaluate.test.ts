@@ -75,7 +75,8 @@ test('runPlan() tells parameters and memory without data or a folder', async () 
   await runPlan(config, { folder: runPath(config) }, terminal);
   expect(terminal.lines.filter((line) => line.startsWith('plan')).length).toBeGreaterThan(1);
   expect(terminal.lines.join('\n')).toMatch(/parameters \d[\d,]* trainable of \d[\d,]* \(\d+\.\d\d %\)/);
-  expect(terminal.lines.at(-1)).toMatch(/^memory +\d+\.\d MiB/);
+  expect(terminal.lines.at(-1)).toMatch(
+    /^memory +\d+\.\d MiB on the device in all: .* MiB training step, .* MiB validation$/);
   expect(existsSync('/nowhere')).toBe(false);
 });
 

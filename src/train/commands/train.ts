@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander';
 import { loadConfig, type Config, type ConfigFlags } from '../config.ts';
 import { runEvaluation, runPlan, runProfile } from '../one_off.ts';
 import { runTraining } from '../run.ts';
@@ -31,6 +32,7 @@ type Options = {
   readonly autoResume?: boolean;
   readonly weightsOnly?: boolean;
   readonly plan?: boolean;
+  readonly memoryLimit?: number;
   readonly profile?: boolean;
   readonly anomaly?: boolean;
 } & Readonly<Record<string, unknown>>;
@@ -46,16 +48,18 @@ export const register: Register = (program, terminal) => {
     .option('--auto-resume', 'continue the run of the output folder, if there is one')
     .option('--weights-only', 'take the model of --resume, but start a new run');
   addPlainKernels(addDevice(command.optionsGroup('Machine:')))
-    .option('--plan', 'say what a step costs in memory and work, and end')
+    .option('--plan', 'say what a run takes of the device, and what would fit if it does not, and end')
+    .option('--memory-limit <GiB>', 'with --plan: what the device has, as WebGPU does not tell', gibibytes)
     .option('--profile', 'time every kernel of a step, write a trace, and end')
     .option('--anomaly', 'wait for every step, and name the kernel that makes the first NaN')
     .addHelpText('after', ABOUT)
     .action(async (options: Options) => {
       const { config, warnings } = readConfig(options, names);
       for (const warning of warnings) terminal.say(`warning: ${warning}`);
-      const { device, plainKernels } = options;
+      const { device, plainKernels, memoryLimit } = options;
       const where = { folder: runPath(config), device, plainKernels };
-      if (options.plan) return runPlan(config, where, terminal);
+      if (options.plan) return runPlan(config, { ...where, memoryLimit }, terminal);
+      if (memoryLimit !== undefined) throw new Error('--memory-limit: must go with --plan');
       if (options.profile) return runProfile(config, where, terminal);
       if (config.EVAL_MODE) return runEvaluation(config, where, terminal);
       await runTraining(config, {
@@ -69,6 +73,12 @@ export const register: Register = (program, terminal) => {
     });
   addExamples(command, EXAMPLES);
 };
+
+function gibibytes(text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
 
 function readConfig(options: Options, names: ReadonlyMap<string, keyof ConfigFlags>):
   { config: Config; warnings: string[] } {

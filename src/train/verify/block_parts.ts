@@ -1,5 +1,5 @@
 // The parts of a Swin stage as a case of the `blocks` files describes them, with the parameters of its file.
-import { siteLayer } from '../../mtlora/site.ts';
+import { outputOf, siteLayer, type Site } from '../../mtlora/site.ts';
 import type { Attention, Block, Layer, Mlp, Norm } from '../../swin/block.ts';
 import type { PatchMerging } from '../../swin/stage.ts';
 import { blockShift, fitWindow } from '../../swin/window.ts';
@@ -36,12 +36,15 @@ export function normOf({ leaves }: Making, name: string, channels: number): Norm
   return { w: leaves.param(`${name}.weight`, [channels]), b: leaves.param(`${name}.bias`, [channels]) };
 }
 
-function layerOf(
-  making: Making, name: string, enabled: boolean, specialized: boolean, shape: SiteShape,
-): Layer {
-  const { leaves, lora } = making;
+function siteOf(
+  { leaves, lora }: Making, name: string, enabled: boolean, specialized: boolean, shape: SiteShape,
+): Site {
   const own = specialized ? lora : { ...lora, tasks: [] };
-  return siteLayer(goldenSite(leaves, name, shape, enabled ? own : null), true);
+  return goldenSite(leaves, name, shape, enabled ? own : null);
+}
+
+function layerOf(...site: Parameters<typeof siteOf>): Layer {
+  return siteLayer(siteOf(...site), true);
 }
 
 export function attentionOf(
@@ -61,9 +64,10 @@ export function attentionOf(
 
 export function mlpOf(making: Making, prefix: string, dim: number, hidden: number): Mlp {
   const { FC1_ENABLED, FC2_ENABLED } = making.switches;
-  const layer = (name: string, enabled: boolean, out: number, input: number): Layer =>
-    layerOf(making, `${prefix}${name}`, enabled, making.specialized, { out, input, bias: true });
-  return { fc1: layer('fc1', FC1_ENABLED, hidden, dim), fc2: layer('fc2', FC2_ENABLED, dim, hidden) };
+  const site = (name: string, enabled: boolean, out: number, input: number): Site =>
+    siteOf(making, `${prefix}${name}`, enabled, making.specialized, { out, input, bias: true });
+  const [fc1, fc2] = [site('fc1', FC1_ENABLED, hidden, dim), site('fc2', FC2_ENABLED, dim, hidden)];
+  return { fc1: siteLayer(fc1, true), fc2: siteLayer(fc2, true), hidden: outputOf(fc1) };
 }
 
 /**
