@@ -18,6 +18,11 @@ export function kernelForm({ deviceClass, features, subgroupSize, plainKernels }
   return features.has('subgroups') && subgroupSize === 8 ? 'panel' : 'plain';
 }
 
+/** Whether only the plain form may run: what others are checked against, or all that was asked for. */
+export function isPlain({ plainKernels }: Gpu): boolean {
+  return forced === 'plain' || (forced === null && plainKernels);
+}
+
 /** Whether `withKernelForm` decides, and not what the work is worth. */
 export function isForced(): boolean {
   return forced !== null;
@@ -53,7 +58,7 @@ let inside = false;
 export function guarded(what: string, body: () => void, options: GuardOptions = {}): void {
   const { before, below = new Map() } = options;
   const { gpu, dispatches } = tracing(what);
-  if (inside || !gpu.guard || kernelForm(gpu) === 'plain') {
+  if (inside || !gpu.guard || isPlain(gpu)) {
     body();
     return;
   }

@@ -1,7 +1,8 @@
 import { size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { dispatch } from '../gpu/program.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+import { guarded, isPlain } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 /**
@@ -33,6 +34,13 @@ function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, 
   const old = from.shape[at]!;
   if (old === extent) return from;
   const to = empty(from.shape.with(at, extent), 'resize', from.dtype);
+  const what = `resize [${from.shape.join(', ')}] to [${to.shape.join(', ')}], ${entry}`;
+  guarded(what, () => launch(entry, from, to, at));
+  return to;
+}
+
+function launch(entry: 'forward' | 'backward', from: Tensor, to: Tensor, at: number): void {
+  const [old, extent] = [from.shape[at]!, to.shape[at]!];
   const columns = size(from.shape.slice(at + 1));
   const { width, tuning } = itemsFor(columns);
   const outer = size(from.shape.slice(0, at));
@@ -41,7 +49,7 @@ function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, 
   const [sizeIn, sizeOut] = forward ? [old, extent] : [extent, old];
   const buffers: Record<string, Tensor> = forward ? { x: from, y: to } : { dy: from, dx: to };
   const sizes = { outer, inner, size_in: sizeIn };
-  if (sizeOut % sizeIn === 0) {
+  if (sizeOut % sizeIn === 0 && !isPlain(tracing('resize').gpu)) {
     const runs = Math.ceil((sizeIn + Number(forward)) / WHOLE_RUN);
     dispatch(`resize_whole/${entry}`, buffers, {
       threads: outer * inner * runs, tuning: { ...tuning, RATIO: sizeOut / sizeIn },
@@ -53,7 +61,6 @@ function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, 
       params: { ...sizes, size_out: sizeOut },
     });
   }
-  return to;
 }
 
 // outputs of a thread, or inputs where these are a whole fraction: enough to carry on what it loaded

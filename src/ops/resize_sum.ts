@@ -2,7 +2,8 @@ import { resizeSumWhole, wholeKey } from '../../kernels/resize_sum_whole.ts';
 import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { dispatch } from '../gpu/program.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+import { guarded, isPlain } from './kernel_form.ts';
 import { resizeTransposed } from './resize.ts';
 import { itemsFor } from './vectorise.ts';
 
@@ -24,7 +25,8 @@ export function resizeSum(base: Tensor, maps: readonly Tensor[]): Tensor {
     return [h, w];
   });
   const y = empty(base.shape, 'resizeSum', base.dtype);
-  launch(base, maps, extents, y);
+  const sizes = extents.map((extent) => extent.join(' x ')).join(', ');
+  guarded(`resizeSum [${base.shape.join(', ')}] of ${sizes}`, () => launch(base, maps, extents, y));
   return record('resizeSum', [base, ...maps], y, (dy) =>
     [dy, ...maps.map((map, k) => map.requiresGrad ? resizeTransposed(dy, ...extents[k]!) : null)]);
 }
@@ -37,7 +39,7 @@ function launch(base: Tensor, maps: readonly Tensor[], extents: readonly Extent[
   const items = itemsFor(depth);
   const sizes = { images, height, width, channels: depth / items.width };
   const threads = images * height * sizes.channels;
-  const ratios = wholeRatios([height, width], extents);
+  const ratios = isPlain(tracing('resizeSum').gpu) ? null : wholeRatios([height, width], extents);
   if (ratios) {
     const form = { ratios, item: items.width === 4 ? 'vec4f' : 'f32' } as const;
     const generated = { key: wholeKey(form), code: () => resizeSumWhole(form) };

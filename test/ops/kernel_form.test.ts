@@ -11,9 +11,11 @@ import { compile } from '../../src/gpu/executable.ts';
 import { keep } from '../../src/gpu/program.ts';
 import type * as Wgsl from '../../src/gpu/wgsl.ts';
 import {
-  balancedBce, batchnorm, crossEntropy, depthL1, layernorm, linear, normalsL1, windowAttention,
+  balancedBce, batchnorm, crossEntropy, depthL1, layernorm, linear, normalsL1, resizeBilinear, resizeSum,
+  windowAttention,
 } from '../../src/ops/index.ts';
 import { kernelForm, withKernelForm } from '../../src/ops/kernel_form.ts';
+import { resizeTransposed } from '../../src/ops/resize.ts';
 import { linearDefinition } from '../support/linear.ts';
 
 /** By this a test breaks a kernel: what is written of it passes through `edit` before it is compiled. */
@@ -155,6 +157,15 @@ test('openGpu() runs on where verdicts cannot be kept, and says so', async (cont
   skipWithoutPanels(context, gpu);
   expect((await runLinear(gpu, 64, false)).variant).toMatch(/^matmul_panel/);
   expect(lines.find((line) => line.includes('cannot keep what was checked'))).toMatch(/ENOTDIR/);
+});
+
+test('guarded() tries the kernels of whole ratios, which suit every device', async () => {
+  const { gpu, lines } = await openChecked();
+  await compile(gpu, 'resize', () => {
+    const [x, base] = [lasting(gpu, 'x', [3, 5, 8]), lasting(gpu, 'base', [12, 20, 8])];
+    keep(resizeBilinear(x, 12, 20), resizeSum(base, [x]), resizeTransposed(base, 3, 5));
+  });
+  expect(lines).toEqual([expect.stringMatching(/5 of 5 fast launches agree/)]);
 });
 
 test('openGpu() runs only plain kernels where that is asked for', async () => {

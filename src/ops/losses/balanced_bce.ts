@@ -28,7 +28,8 @@ export function balancedBce(
   const vectors = Math.ceil(pixels / 4);
   const buffers = { x: logits, labels };
   const { loss, totals, backward } = reduceLoss({
-    what: `balancedBce [${logits.shape.join(', ')}]`, kernels: () => ({ file: 'balanced_bce', params: { pixels, weight } }),
+    what: `balancedBce [${logits.shape.join(', ')}]`,
+    kernels: () => ({ file: 'balanced_bce', params: { pixels, weight } }),
     buffers, items: vectors, below: new Map([[labels, 2]]),
   });
 
