@@ -11,6 +11,13 @@ import { fencesOf } from './support/pages.ts';
 const ROOT = join(import.meta.dirname, '..');
 const PAGE = 'docs/extending.md';
 
+/** The page's example that has this text in it. */
+function exampleWith(language: string, text: string): string {
+  const found = fencesOf(PAGE, language).filter((example) => example.includes(text));
+  expect(found, text).toHaveLength(1);
+  return found[0]!;
+}
+
 /** A copy of what an op or a decoder needs, with these files added. */
 function copyWith(files: Readonly<Record<string, string>>): string {
   const copy = folderWith({ 'test/x': '' });
@@ -26,10 +33,10 @@ function copyWith(files: Readonly<Record<string, string>>): string {
 }
 
 test('docs/extending.md adds an op whose test passes as it stands', () => {
-  const [op, gradcheckTest] = fencesOf(PAGE, 'ts');
-  const [kernel] = fencesOf(PAGE, 'wgsl');
   const cwd = copyWith({
-    'kernels/silu.wgsl': kernel!, 'src/ops/silu.ts': op!, 'test/ops/silu.test.ts': gradcheckTest!,
+    'kernels/silu.wgsl': exampleWith('wgsl', '// silu:'),
+    'src/ops/silu.ts': exampleWith('ts', 'export function silu'),
+    'test/ops/silu.test.ts': exampleWith('ts', 'gradcheck(gpu()'),
   });
   const args = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', cwd, '--reporter', 'json'];
   const { stdout } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });
@@ -38,7 +45,7 @@ test('docs/extending.md adds an op whose test passes as it stands', () => {
 });
 
 test('docs/extending.md adds a decoder that finds all that it names', () => {
-  const decoder = fencesOf(PAGE, 'ts')[2]!;
+  const decoder = exampleWith('ts', 'export function linearHead');
   const cwd = copyWith({ 'src/mtlora/decoders/linear.ts': decoder });
   const ask = 'import("./src/mtlora/decoders/linear.ts").then((all) => console.log(typeof all.linearHead))';
   const said = execFileSync(process.execPath, ['-e', ask], { cwd, encoding: 'utf8' });
@@ -46,7 +53,7 @@ test('docs/extending.md adds a decoder that finds all that it names', () => {
 });
 
 test('docs/extending.md describes Swin-B, whose backbone has as many parameters as the stock one', () => {
-  const yaml = fencesOf(PAGE, 'yaml').find((text) => text.includes('swin_base'))!;
+  const yaml = exampleWith('yaml', 'swin_base');
   const spec = modelSpec(loadConfig(join(folderWith({ 'b.yaml': yaml }), 'b.yaml')).config);
   const own = parameterTable(spec)
     .filter(({ name, kind }) => kind === 'param' && name.startsWith('backbone.'));
