@@ -117,7 +117,7 @@ function flagsLayer(flags: ConfigFlags): Layer {
  * Tasks and classes of a data set of one's own: the file's. A configuration that says all of it, as that of a
  * run does, does without the file, so that its model can go where the data is not.
  */
-function settleOwnData(config: Config): Config {
+function settleOwnData(config: Config, { places }: Layer): Config {
   const { DATA, TASKS } = config;
   const named = { ...config, DATA: { ...DATA, DBNAME: 'Folder' as const } };
   const isKnown = (task: Task): boolean =>
@@ -130,7 +130,9 @@ function settleOwnData(config: Config): Config {
   for (const task of ['semseg', 'human_parts'] as const) {
     const [given, found] = [DATA.CLASSES[task], classes[task]];
     if (given === undefined || found === undefined || given === found) continue;
-    throw new Error(`DATA.CLASSES.${task}: must be ${found} as in "${DATA.FILE}", got ${given}`);
+    const field = `DATA.CLASSES.${task}`;
+    const place = places.get(field)!.value;
+    throw new Error(`${place} ${field}: must be ${found} as in "${DATA.FILE}", got ${given}`);
   }
   return {
     ...named,
@@ -147,10 +149,10 @@ function settlePrecision(config: Config): Config {
 }
 
 /** Fills in what depends on other fields. */
-function settle(given: Config): Config {
+function settle(given: Config, layer: Layer): Config {
   const config = settlePrecision(given);
   if (config.DATA.DBNAME === 'Folder' || (config.DATA.DBNAME === '' && config.DATA.FILE !== '')) {
-    return { ...settleOwnData(config), EVAL_FREQ: Math.max(config.EVAL_FREQ, 1) };
+    return { ...settleOwnData(config, layer), EVAL_FREQ: Math.max(config.EVAL_FREQ, 1) };
   }
   const dataset = config.DATA.DBNAME
     || (config.DATA.NYUD !== '' || config.TASKS.includes('depth') ? 'NYUD' : 'PASCALContext');
@@ -171,7 +173,7 @@ export function loadConfig(cfg: string | null, opts: readonly string[] = [], fla
   const parsed = CONFIG_SCHEMA.safeParse(layer.values);
   if (!parsed.success) throw new Error(describeIssues(parsed.error.issues, layer).join('\n'));
 
-  const config = settle(parsed.data);
+  const config = settle(parsed.data, layer);
   const locate = ({ field, says }: { field: string; says: string }): string =>
     `${layer.places.get(field)?.value ?? cfg ?? 'defaults'} ${field}: ${says}`;
   const problems = findProblems(config).map(locate);

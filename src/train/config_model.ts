@@ -24,7 +24,7 @@ const SWIN = z.strictObject({
 const rank = () => perStage({ min: 0, integer: true });
 const scale = () => perStage({});
 /** A field for each task, which may be left out. */
-export function perTask<T extends z.ZodType>(field: (task: string) => T) {
+function perTask<T extends z.ZodType>(field: (task: string) => T) {
   return Object.fromEntries(TASKS.map((task) => [task, field(task).optional()])) as
     Record<(typeof TASKS)[number], z.ZodOptional<T>>;
 }

@@ -75,3 +75,11 @@ test('devices ends with exit code 1 where an adapter computes wrongly', async ()
     '   layernorm  FAIL  relative error output 5.0e-1 of 1e-5, gradient 1.0e-7 of 1e-4 allowed',
   ]);
 });
+
+test('devices goes on behind an adapter that cannot be tested, and names it', async () => {
+  vi.mocked(measureSpeed).mockRejectedValueOnce(new Error('the device was lost'));
+  const { lines, error } = await devices('--device', '0');
+  expect(lines.at(-1)).toBe('   test       FAIL  the device was lost');
+  expect(error).toMatchObject({ exitCode: 1 });
+  expect((await devices('--device', 'voodoo')).error).toMatchObject({ name: 'GpuError' });
+});

@@ -1,4 +1,5 @@
-import { listAdapters, openGpu, type Gpu } from '../../gpu/device.ts';
+import { chooseAdapter, findAdapters } from '../../gpu/adapters.ts';
+import { openGpu, type Gpu } from '../../gpu/device.ts';
 import { kernelForm, type KernelForm } from '../../ops/kernel_form.ts';
 import { checkOps, measureSpeed, TOLERANCE, type Check, type Speed } from '../self_test.ts';
 import { Exit, type Register, type Terminal } from './command.ts';
@@ -23,25 +24,37 @@ export const register: Register = (program, terminal) => {
     .description('List the adapters that --device chooses from, their limits, and test speed and correctness')
     .option('--no-test', 'do not run the test, which takes about 5 seconds an adapter');
   addDevice(command).action(async ({ device, test }: Options) => {
-    const adapters = await listAdapters();
-    const chosen = device === undefined ? adapters.map((_, i) => String(i)) : [device];
+    const found = await findAdapters();
+    const chosen = device === undefined ? found : [chooseAdapter(found, device)];
     const wrong: string[] = [];
-    for (const wanted of chosen) {
-      const gpu = await openGpu({ device: wanted, unchecked: true });
-      try {
-        const { name } = gpu.adapter;
-        terminal.say(`${adapters.findIndex((adapter) => adapter.name === name)}: ${name}`);
-        for (const line of describeDevice(gpu)) terminal.say(`   ${line}`);
-        if (test && !await passes(gpu, terminal)) wrong.push(`"${name}"`);
-      } finally {
-        gpu.close();
-      }
+    for (const adapter of chosen) {
+      const { name } = adapter.summary;
+      const number = found.indexOf(adapter);
+      terminal.say(`${number}: ${name}`);
+      if (!await isSound(String(number), test, terminal)) wrong.push(`"${name}"`);
     }
     if (wrong.length === 0) return;
     throw new Exit(1, `devices: ${wrong.join(' and ')} must compute what the definitions in f64 say, and does`
       + ' not: update the driver, or choose another adapter with --device');
   });
 };
+
+/** An adapter that does not even run the test must not keep the others from theirs. */
+async function isSound(device: string, test: boolean, terminal: Terminal): Promise<boolean> {
+  try {
+    const gpu = await openGpu({ device, unchecked: true });
+    try {
+      for (const line of describeDevice(gpu)) terminal.say(`   ${line}`);
+      return !test || await passes(gpu, terminal);
+    } finally {
+      gpu.close();
+    }
+  } catch (error) {
+    terminal.status(null);
+    terminal.say(`   test       FAIL  ${(error as Error).message}`);
+    return false;
+  }
+}
 
 function describeDevice(gpu: Gpu): string[] {
   const { adapter: { vendor, architecture, driver, software }, limits, features, subgroupSize } = gpu;
