@@ -63,7 +63,7 @@ test('devices describes an adapter, and tests it unless told not to', async () =
 });
 
 test('devices ends with exit code 1 where an adapter computes wrongly', async () => {
-  const speed = { name: 'copy', value: 2.5, unit: 'GB/s', of: '32 MiB' };
+  const speed = { name: 'copy', value: 2512.3, unit: 'GB/s', of: '32 MiB' };
   vi.mocked(measureSpeed).mockResolvedValueOnce([speed]);
   const failed = { name: 'layernorm', output: 0.5, gradient: 1e-7, pass: false };
   vi.mocked(checkOps).mockResolvedValueOnce([failed]);
@@ -71,7 +71,7 @@ test('devices ends with exit code 1 where an adapter computes wrongly', async ()
   const says = /^devices: ".+" must compute what the definitions in f64 say/;
   expect(error).toMatchObject({ exitCode: 1, message: expect.stringMatching(says) });
   expect(lines.slice(-2)).toEqual([
-    '   copy       2.50 GB/s, 32 MiB',
+    '   copy       2,510 GB/s, 32 MiB',
     '   layernorm  FAIL  relative error output 5.0e-1 of 1e-5, gradient 1.0e-7 of 1e-4 allowed',
   ]);
 });

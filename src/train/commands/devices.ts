@@ -86,7 +86,8 @@ async function passes(gpu: Gpu, terminal: Terminal): Promise<boolean> {
 }
 
 function describeSpeed({ name, value, unit, of }: Speed): string {
-  return `${name.padEnd(10)} ${value.toPrecision(3)} ${unit}, ${of}`;
+  const digits = value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
+  return `${name.padEnd(10)} ${digits} ${unit}, ${of}`;
 }
 
 function describeCheck({ name, output, gradient, pass }: Check): string {
