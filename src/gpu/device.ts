@@ -3,6 +3,7 @@ import { cacheFolder } from './driver.mjs';
 import { firstSentence, GpuError } from './errors.ts';
 import { Guard } from './guard.ts';
 import { Memory } from './memory.ts';
+import { readTuning, type TuningTable } from './tuning_table.ts';
 import { Verdicts } from './verdicts.ts';
 import { settled } from './wait.ts';
 
@@ -21,17 +22,24 @@ const FEATURES = [
 /** What kind of hardware runs the kernels; tuning tables are keyed by it. */
 type DeviceClass = 'software' | 'gpu';
 
+/** A shape that matrix units multiply: [m, k] by [k, n], in f16 with sums in f32. */
+export type MatrixShape = { readonly m: number; readonly n: number; readonly k: number };
+
 /** An open device with its limits and memory. Holds until `close()`. */
 export type Gpu = {
   readonly device: GPUDevice;
   readonly adapter: AdapterSummary;
   readonly deviceClass: DeviceClass;
   readonly subgroupSize: number;
+  /** What the device's matrix units can do; nothing where its subgroups vary in size. */
+  readonly matrices: readonly MatrixShape[];
   readonly features: ReadonlySet<string>;
   readonly limits: GPUSupportedLimits;
   readonly memory: Memory;
   /** Whether kernels run in their plain form only. */
   readonly plainKernels: boolean;
+  /** Constants that were found fast on such a device; null where the usual ones are to be used. */
+  readonly tuning: TuningTable | null;
   /** Tries fast kernels before a program uses them; null where whoever opened the device does that. */
   readonly guard: Guard | null;
   /** Throws the first error that the device reported since the last call; once it is lost, always. */
@@ -70,20 +78,35 @@ export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
     requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
-  return watch(device, summary, adapter.info.subgroupMinSize ?? 1, options);
+  return watch(device, summary, adapter.info, options);
 }
 
-function guardOf(adapter: AdapterSummary, options: OpenOptions): Guard | null {
+/** Experimental in Dawn, so not among the types. */
+type MatrixConfig = Readonly<Record<'componentType' | 'resultComponentType', string>>
+  & Readonly<Record<'M' | 'N' | 'K', number>>;
+
+function matricesOf(info: GPUAdapterInfo): MatrixShape[] {
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+  if (info.subgroupMinSize !== info.subgroupMaxSize) return [];
+  return [...subgroupMatrixConfigs]
+    .filter((each) => each.componentType === 'f16' && each.resultComponentType === 'f32')
+    .map(({ M: m, N: n, K: k }) => ({ m, n, k }));
+}
+
+function checksOf(adapter: AdapterSummary, options: OpenOptions): Pick<Gpu, 'guard' | 'tuning'> {
   const { plainKernels, unchecked, say, cache = cacheFolder() } = options;
-  if (plainKernels || unchecked) return null;
+  if (plainKernels || unchecked) return { guard: null, tuning: null };
   const info = (line: string): void => say?.(`kernels    ${line}`);
   const warn = (line: string): void =>
     say ? say(`kernels    warning: ${line}`) : process.emitWarning(line);
-  return new Guard(new Verdicts(adapter, cache, warn), info, warn);
+  return {
+    guard: new Guard(new Verdicts(adapter, cache, warn), info, warn),
+    tuning: readTuning(adapter, cache, warn),
+  };
 }
 
 function watch(
-  device: GPUDevice, adapter: AdapterSummary, subgroupSize: number, options: OpenOptions,
+  device: GPUDevice, adapter: AdapterSummary, info: GPUAdapterInfo, options: OpenOptions,
 ): Gpu {
   const reported: string[] = [];
   let ended: string | null = null;
@@ -102,13 +125,15 @@ function watch(
     if (first !== undefined) throw new GpuError(`${adapter.name}: ${first}`);
   };
   return {
-    device, adapter, subgroupSize, check,
+    device, adapter, check,
+    subgroupSize: info.subgroupMinSize ?? 1,
+    matrices: matricesOf(info),
     deviceClass: adapter.software ? 'software' : 'gpu',
     features: device.features,
     limits: device.limits,
     memory: new Memory(device),
     plainKernels: options.plainKernels ?? false,
-    guard: guardOf(adapter, options),
+    ...checksOf(adapter, options),
     async idle() {
       await settled(device.queue.onSubmittedWorkDone());
       check();

@@ -1,8 +1,9 @@
 import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
+import { countOf, sized, tunedGrid, type GridChoice, type Sized } from './grid.ts';
+import { appendRegion } from './region.ts';
 import { createStorage, expectBindable, type Bound, type Storage } from './storage.ts';
 import { floatsOf, storedAsHalves } from './storage_type.ts';
-import { walkOver } from './walk.ts';
 import { loadKernel, parseKernel, type Binding, type KernelSource, type Tuning } from './wgsl.ts';
 
 /**
@@ -115,9 +116,29 @@ export function keep(...bounds: readonly Bound[]): void {
  * @param path `<file>/<entry>`
  * @param buffers named as the kernel names them
  */
-export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>, given: Launch): void {
-  const { gpu, scopes, dispatches } = tracing(path);
-  const { walk, ...launch } = walked(gpu, given);
+export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>, launch: Launch): void {
+  const program = tracing(path);
+  const { gpu, scopes, dispatches } = program;
+  const by = (choice: GridChoice): void => {
+    dispatches.push(prepare(path, buffers, sized(gpu, launch, choice)));
+  };
+  const count = countOf(launch);
+  if (count === null) {
+    by({});
+    return;
+  }
+  const code = (): string => loadKernel(path.split('/')[0]!).code;
+  appendRegion(program, {
+    what: [...scopes, `${path} of ${count}`].join(' '),
+    fast: () => by(tunedGrid(gpu, path, launch, count, code)),
+    plain: () => by({}),
+  });
+}
+
+function prepare(
+  path: string, buffers: Readonly<Record<string, Bound>>, { walk, ...launch }: Sized,
+): Dispatch {
+  const { scopes } = tracing(path);
   const label = [...scopes, path].join(' ');
   const [file, entry] = path.split('/') as [string, string];
   const { variant, source } = variantOf(file, buffers, launch);
@@ -129,23 +150,13 @@ export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>,
     throw new GpuError(`${label}: the kernel has no binding "${name}"`);
   });
   const workgroups = 'workgroups' in launch ? launch.workgroups : Math.ceil(launch.threads / threads);
-  dispatches.push({
+  return {
     label, path, variant, source, entry, uses,
     params: packParams(label, source, launch.params ?? {}, walk),
     grid: fold(label, workgroups, threads),
     flops: launch.flops ?? 0,
     bytes: uses.reduce((sum, { storage }) => sum + storage.bytes, 0),
-  });
-}
-
-// what suits the device instead of items
-function walked(gpu: Gpu, launch: Launch): Exclude<Launch, { items: number }> & { walk: number } {
-  if (!('items' in launch)) return { ...launch, walk: 1 };
-  const { items, ...rest } = launch;
-  const walk = walkOver(gpu, items);
-  return walk
-    ? { ...rest, workgroups: walk.workgroups, walk: walk.walk, tuning: { ...rest.tuning, WG: walk.threads } }
-    : { ...rest, threads: items, walk: 1 };
+  };
 }
 
 // kernels number their threads by a u32, also those of a folded grid's last row
@@ -161,7 +172,7 @@ function fold(label: string, workgroups: number, threads: number): [number, numb
 type Variant = Pick<Dispatch, 'variant' | 'source'>;
 
 function variantOf(
-  file: string, buffers: Readonly<Record<string, Bound>>, { tuning, generated }: Launch,
+  file: string, buffers: Readonly<Record<string, Bound>>, { tuning, generated }: Omit<Sized, 'walk'>,
 ): Variant {
   const words = Object.entries(tuning ?? {}).map(([name, value]) => `${name}=${value}`);
   const declared = known([generated?.key ?? file, ...words].join(' '), () => generated

@@ -63,6 +63,13 @@ export function parseKernel(
   return { file, code, parts, bindings, params: paramsOf(file, plain), entries };
 }
 
+/** The values that a constant's line lists for tuning. */
+export function listedValues(code: string, constant: string): number[] {
+  const line = new RegExp(String.raw`^const ${constant}\b.*// tune:\s*([\d ]+)$`, 'm').exec(code);
+  const values = line?.[1] ?? '';
+  return values.split(/\s+/).filter(Boolean).map(Number);
+}
+
 /** `kernels/lib/row_sum.wgsl:9` for a line of a kernel's whole text. */
 export function placeOfLine({ parts }: KernelSource, line: number): string {
   const { file, start } = parts.findLast((part) => part.start <= line)!;

@@ -1,6 +1,7 @@
 import type { Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { tracing, type Dispatch } from '../gpu/program.ts';
+import { tracing } from '../gpu/program.ts';
+import { appendRegion } from '../gpu/region.ts';
 
 /**
  * How a kernel family is written for a kind of device: `plain` is the readable reference that runs anywhere,
@@ -46,8 +47,6 @@ type GuardOptions = {
   readonly below?: ReadonlyMap<Tensor, number>;
 };
 
-let inside = false;
-
 /**
  * Traces `body` in the form that `kernelForm` says, as long as its launches are not known to disagree with
  * those of the plain form on this device; else in the plain form. What it writes its results to is made
@@ -55,32 +54,15 @@ let inside = false;
  *
  * @param what the operation with its shape, for a person
  */
-export function guarded(what: string, body: () => void, options: GuardOptions = {}): void {
-  const { before, below = new Map() } = options;
-  const { gpu, dispatches } = tracing(what);
-  if (inside || !gpu.guard || isPlain(gpu)) {
+export function guarded(what: string, body: () => void, { before, below }: GuardOptions = {}): void {
+  const program = tracing(what);
+  if (isPlain(program.gpu)) {
     body();
     return;
   }
-  inside = true;
-  try {
-    const chosen = gpu.guard.choose({
-      what,
-      fast: launchesOf(body),
-      plain: withKernelForm('plain', () => launchesOf(body)),
-      before: () => withKernelForm('plain', () => launchesOf(before ?? (() => {}))),
-      below: new Map([...below].map(([{ storage }, least]) => [storage, least])),
-    });
-    dispatches.push(...chosen);
-  } finally {
-    inside = false;
-  }
-}
-
-/** What `body` launches, taken out of the program again. */
-function launchesOf(body: () => void): Dispatch[] {
-  const { dispatches } = tracing('guarded');
-  const from = dispatches.length;
-  body();
-  return dispatches.splice(from);
+  const inPlain = (each: () => void) => (): void => withKernelForm('plain', each);
+  appendRegion(program, {
+    what, fast: body, plain: inPlain(body), before: before && inPlain(before),
+    below: below && new Map([...below].map(([{ storage }, least]) => [storage, least])),
+  });
 }
