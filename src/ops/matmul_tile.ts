@@ -20,7 +20,7 @@ type Tile = Readonly<Record<'BM' | 'BN' | 'BK' | 'TM' | 'TN' | 'WG', number>>;
 export function tileMatmul(job: Gemm, buffers: Readonly<Record<string, Tensor>>, params: Params): void {
   const { m, n, k, batch = 1 } = job;
   const { gpu } = tracing('matmul');
-  const matrix = matrixTile(gpu, m, n);
+  const matrix = matrixTile(gpu, job);
   const tile: Tuning & Pick<Tile, 'BM' | 'BN' | 'BK'> = matrix?.tile ?? tileFor(m, n);
   const tiles = batch * Math.ceil(m / tile.BM) * Math.ceil(n / tile.BN);
   const flops = 2 * batch * m * n * k;
