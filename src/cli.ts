@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import { Exit, type Terminal } from './train/commands/command.ts';
 import { createProgram, runProgram } from './train/commands/program.ts';
 
-const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
+const EXIT = { failed: 1, usage: 2, interrupted: 130, unheard: 141 } as const;
 
 function openTerminal(args: readonly string[]): Terminal {
   const interactive = process.stdout.isTTY === true;
@@ -48,5 +48,11 @@ async function main(args: readonly string[]): Promise<number> {
     return error instanceof Exit ? error.exitCode : EXIT.failed;
   }
 }
+
+// the reader of our output has gone, as `head` does: no error of ours
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.unheard);
+});
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { CommanderError } from 'commander';
 import { expect, test } from 'vitest';
 import { runProgram } from '../src/train/commands/program.ts';
@@ -96,4 +97,11 @@ test('mtlora-train ends with 2 where its command line is wrong, 1 where it fails
   expect(mtloraTrain(['params', '--cfg', 'gone.yaml'])).toMatchObject({ code: 1,
     stderr: expect.stringMatching(/^cannot read "gone\.yaml": ENOENT/) });
   expect(mtloraTrain(['--version'])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test.skipIf(process.platform === 'win32')('mtlora-train ends quietly where nobody reads on', () => {
+  const script = '"$0" bin/mtlora-train.mjs --help | true';
+  const args = ['-o', 'pipefail', '-c', script, process.execPath];
+  const { status, stderr } = spawnSync('bash', args, { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 141, stderr: '' });
 });

@@ -9,10 +9,10 @@ export function fencesOf(page: string, language: string): string[] {
     .map(([, indent, body]) => body!.replaceAll(new RegExp(`^${indent}`, 'mg'), ''));
 }
 
-/** The commands of a shell's text without comments; a line that ends in a backslash goes on in the next. */
+/** A shell's commands, without comments and redirections; what ends in a backslash goes on in the next line. */
 export function commandsOf(text: string): string[] {
   return text.replaceAll(/\\\n\s*/g, '').split('\n')
-    .map((line) => line.replace(/(^|\s)#.*$/, '').trim()).filter((line) => line !== '');
+    .map((line) => line.replace(/(^|\s)[#>].*$/, '').trim()).filter((line) => line !== '');
 }
 
 /** The words of a command as a shell sees them: double quotes hold one together. */

@@ -11,13 +11,15 @@ const SCRIPTS: Readonly<Record<string, (commands: readonly CompletedCommand[]) =
 };
 
 const INSTALL = `
-To have it in every new shell:
-  # bash
-  echo 'source <(mtlora-train completion bash)' >> ~/.bashrc
-  # zsh, behind "compinit"
-  echo 'source <(mtlora-train completion zsh)' >> ~/.zshrc
+Where each shell looks for it; the folders must be there:
+  # bash, with its package bash-completion
+  mtlora-train completion bash > ~/.local/share/bash-completion/completions/mtlora-train
+  # zsh, with "fpath+=~/.zfunc" before "compinit" in ~/.zshrc
+  mtlora-train completion zsh > ~/.zfunc/_mtlora-train
   # fish
   mtlora-train completion fish > ~/.config/fish/completions/mtlora-train.fish
+In this shell alone, of bash or zsh:
+  source <(mtlora-train completion bash)
 
 "npm link", once in the folder of this project, puts mtlora-train on the PATH.`;
 
