@@ -14,7 +14,7 @@ const options = readOptions(['peers', 'pytorch']);
 const common = [...options.quick ? ['--quick'] : [], ...options.device ? ['--device', options.device] : []];
 const wanted = (name: string): string[] => options.flags.has(name) ? [`--${name}`] : [];
 const runs = [
-  ['ops', ...common], ['lora-matmul', ...common, ...wanted('peers')],
+  ['loader', ...common], ['ops', ...common], ['lora-matmul', ...common, ...wanted('peers')],
   ['step', ...common, '--profile', '--first', ...wanted('pytorch')],
 ] as const;
 
