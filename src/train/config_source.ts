@@ -80,8 +80,10 @@ function parseYaml(file: string, source: string): Layer {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
-  if (document.errors.length > 0) {
-    throw new Error(document.errors.map(({ pos, code, message }) => {
+  // a warning is of a tag, such as !!python/tuple, whose meaning would be lost
+  const problems = [...document.errors, ...document.warnings];
+  if (problems.length > 0) {
+    throw new Error(problems.map(({ pos, code, message }) => {
       const says = code === 'MULTIPLE_DOCS' ? 'must be one YAML document' : message;
       return `${place(pos[0])} ${says}`;
     }).join('\n'));

@@ -9,7 +9,7 @@ export function fencesOf(page: string, language: string): string[] {
     .map(([, indent, body]) => body!.replaceAll(new RegExp(`^${indent}`, 'mg'), ''));
 }
 
-/** A shell's commands, without comments and redirections; what ends in a backslash goes on in the next line. */
+/** A shell's commands without comments and redirections; one that ends in a backslash goes on below. */
 export function commandsOf(text: string): string[] {
   return text.replaceAll(/\\\n\s*/g, '').split('\n')
     .map((line) => line.replace(/(^|\s)[#>].*$/, '').trim()).filter((line) => line !== '');

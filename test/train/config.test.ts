@@ -178,6 +178,8 @@ test('loadConfig() points into YAML that does not parse', () => {
   expect(problem('TAG: a\nTAG: b\n')).toBe('c.yaml:2:1 Map keys must be unique');
   expect(problem('TAG: a\n---\nTAG: b\n')).toBe('c.yaml:2:1 must be one YAML document');
   expect(problem('DATA:\n\tIMG_SIZE: 448\n')).toBe('c.yaml:2:1 Tabs are not allowed as indentation');
+  expect(problem('TAG: a\nTASKS: !!python/tuple [sal]\n'))
+    .toBe('c.yaml:2:8 Unresolved tag: tag:yaml.org,2002:python/tuple');
   expect(problem('- TAG\n')).toBe('c.yaml:1:1 must hold fields such as "MODEL:"');
   expect(problem('', ['TAG']))
     .toBe('--opts: must be pairs of a field and a value, got "TAG" without a value');
