@@ -25,9 +25,6 @@ type DeviceClass = 'software' | 'gpu';
 /** A shape that matrix units multiply: [m, k] by [k, n], in f16 with sums in f32. */
 export type MatrixShape = { readonly m: number; readonly n: number; readonly k: number };
 
-/** A shape that matrix units multiply: [m, k] by [k, n], in f16 with sums in f32. */
-export type MatrixShape = { readonly m: number; readonly n: number; readonly k: number };
-
 /** An open device with its limits and memory. Holds until `close()`. */
 export type Gpu = {
   readonly device: GPUDevice;
