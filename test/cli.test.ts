@@ -61,6 +61,8 @@ test('train --help groups its flags, and says the field and the default of each'
 
 test('a mistyped command, flag or choice is told the nearest', async () => {
   expect(await refusal('devcies')).toBe('error: unknown command "devcies", did you mean "devices"?');
+  expect(await refusal('help', 'devcies')).toBe('error: unknown command "devcies", did you mean "devices"?');
+  expect(await refusal('-x')).toBe('error: unknown option "-x"');
   expect(await refusal('banana')).toBe('error: unknown command "banana"');
   expect(await refusal('--cfg', 'a.yaml', '--epohcs', '3'))
     .toBe('error: unknown option "--epohcs", did you mean "--epochs"?');
@@ -82,7 +84,8 @@ test('what is missing is named, with where the help is', async () => {
     + '"--help" behind the command says what it takes, with examples\n');
 });
 
-test('flags that scripts of the release give are taken', async () => {
+test('flags that scripts of the release give are taken, and values below 0', async () => {
+  await runProgram(idleProgram().program, ['--cfg', 'a.yaml', '--opts', 'MODEL.MTLORA.SHARED_SCALE', '-1']);
   await runProgram(idleProgram().program, ['--cfg', 'a.yaml', '--local_rank', '0', '--epoch', '3', '--zip']);
 });
 

@@ -58,8 +58,9 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
   const [first] = args;
   if (first === undefined) program.help({ error: true });
   const names = [...program.commands.map((command) => command.name()), 'help'];
-  if (!first.startsWith('-') && !names.includes(first)) {
-    program.error(`error: unknown command "${first}"${suggestion(first, names)}`);
+  const asked = first === 'help' ? args[1] ?? 'help' : first;
+  if (!asked.startsWith('-') && !names.includes(asked)) {
+    program.error(`error: unknown command "${asked}"${suggestion(asked, names)}`);
   }
   const command = program.commands.find((each) => each.name() === first)
     ?? program.commands.find((each) => each.name() === 'train')!;
@@ -69,9 +70,9 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
 
 function expectFlags(program: Command, command: Command, args: readonly string[]): void {
   const options = [...program.options, ...command.options];
-  const known = new Set(['--help', '--', ...options.map(({ long }) => long)]);
+  const known = new Set(['--help', '-h', '--', ...options.flatMap(({ long, short }) => [long, short])]);
   const unknown = args.map((arg) => arg.split('=')[0]!)
-    .find((flag) => flag.startsWith('--') && !known.has(flag));
+    .find((flag) => /^-(-|[a-z]$)/i.test(flag) && !known.has(flag));        // not a number below 0
   if (unknown === undefined) return;
   const shown = options.filter(({ hidden }) => !hidden).flatMap(({ long }) => long ?? []);
   command.error(`error: unknown option "${unknown}"${suggestion(unknown, [...shown, '--help'])}`);
