@@ -1,7 +1,8 @@
 import type { Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
 import { concat, split } from '../ops/concat.ts';
-import type { Block, Mode, Norm } from '../swin/block.ts';
+import type { Norm } from '../ops/residual_norm.ts';
+import type { Block, Mode } from '../swin/block.ts';
 import { embedImage, runStage, type PatchEmbed, type Stage } from '../swin/stage.ts';
 import { linearName, siteName } from './names.ts';
 import { loraBranches } from './packing.ts';

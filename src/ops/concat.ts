@@ -2,6 +2,7 @@ import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { recomputableAs, record, recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
+import { zerosLike } from './elementwise.ts';
 import { itemsFor } from './vectorise.ts';
 
 /**
@@ -46,7 +47,7 @@ export function split(x: Tensor, axis: number, counts: readonly number[]): Tenso
   const firsts = startsOf(counts);
   const parts = counts.map((count, i) => take(x, at, firsts[i]!, count));
   const marked = recordMany('split', [x], parts, (dys) => [
-    join(dys.map((dy, i) => dy ?? zeros(parts[i]!)), at),
+    join(dys.map((dy, i) => dy ?? zerosLike(parts[i]!)), at),
   ]);
   return marked.map((part, i) =>
     recomputableAs(part, x, (whole) => take(whole, at, firsts[i]!, counts[i]!)));
@@ -77,13 +78,6 @@ function move(entry: 'place' | 'take' | 'pad', x: Tensor, y: Tensor, block: Bloc
   const [all, some, first] = extents.map((extent) => extent / width) as [number, number, number];
   const items = rows * (entry === 'pad' ? all : some);
   dispatch(`concat/${entry}`, { x, y }, { items, tuning, params: { rows, whole: all, part: some, first } });
-}
-
-function zeros({ shape, dtype }: Tensor): Tensor {
-  const y = empty(shape, 'zeros', dtype);
-  const count = size(shape);
-  dispatch('elementwise/fill', { y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
-  return y;
 }
 
 function startsOf(counts: readonly number[]): number[] {

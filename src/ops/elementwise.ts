@@ -63,6 +63,20 @@ export function cast(x: Tensor, dtype: Dtype): Tensor {
   return record('cast', [x], copy(x, dtype), (dy) => [copy(dy, x.dtype)]);
 }
 
+/** y = a + b, outside of the tape. */
+export function addInto(a: Tensor, b: Tensor, y: Tensor): void {
+  const count = size(y.shape);
+  dispatch('elementwise/add', { a, b, y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
+}
+
+/** Zeros of a tensor's shape and type. */
+export function zerosLike({ shape, dtype }: Pick<Tensor, 'shape' | 'dtype'>): Tensor {
+  const y = empty(shape, 'zeros', dtype);
+  const count = size(shape);
+  dispatch('elementwise/fill', { y }, { items: Math.ceil(count / 4), params: { count, value: 0 } });
+  return y;
+}
+
 /** Copies x over a tensor of as many elements, outside of the tape. */
 export function copyInto(x: Tensor, y: Tensor): void {
   const count = size(y.shape);

@@ -14,44 +14,54 @@ import { guarded, kernelForm } from './kernel_form.ts';
  * @param b [C]
  * @returns y [..., C]; keeps the mean and 1/std of each row for backward
  */
-export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = 1e-5 } = {}): Tensor {
+export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = EPS } = {}): Tensor {
+  expectNorm('layernorm', x, w, b);
   const channels = x.shape.at(-1)!;
   const rows = size(x.shape) / channels;
-  expectShape('layernorm', 'w', w.shape, [channels]);
-  expectShape('layernorm', 'b', b.shape, [channels]);
-
   const name = `layernorm [${rows}, ${channels}]`;
   const normalise = (from: Tensor, stats: Tensor): Tensor => {
     const y = empty(x.shape, 'layernorm', x.dtype);
-    guarded(name, () => forward(eps, { x: from, w, b, y, stats }));
+    guarded(name, () => normForward(eps, { x: from, w, b, y, stats }));
     return y;
   };
   const stats = empty([rows, 2], 'layernorm stats');
   const output = record('layernorm', [x, w, b], normalise(x, stats), (dy) => {
     const kept = recall(x);
     const affine = w.requiresGrad || b.requiresGrad;
-    const [dx, dw, db] = [empty(x.shape, 'dx', x.dtype), empty(w.shape, 'dw'), empty(b.shape, 'db')];
-    const wanted = { dx: x.requiresGrad, affine };
+    const dx = empty(x.shape, 'dx', x.dtype);
+    const [dw, db] = affine ? [empty(w.shape, 'dw'), empty(b.shape, 'db')] : [null, null];
     // the statistics are those of x
-    const before = (): void => forward(eps, { x: kept, w, b, y: empty(x.shape, 'unused', x.dtype), stats });
+    const before = (): void => {
+      normForward(eps, { x: kept, w, b, y: empty(x.shape, 'unused', x.dtype), stats });
+    };
     const buffers = { x: kept, w, stats, dy, dx, dw, db };
-    guarded(`${name}, backward`, () => backward(eps, buffers, wanted), { before });
-    return [x.requiresGrad ? dx : null, ...(affine ? [dw, db] : [null, null])];
+    guarded(`${name}, backward`, () => normBackward(eps, buffers), { before });
+    return [x.requiresGrad ? dx : null, dw, db];
   });
   return recomputable(output, () => normalise(recall(x), empty(stats.shape, 'layernorm stats again')));
 }
 
+/** Of the variance, as PyTorch adds it. */
+export const EPS = 1e-5;
+
+/** @throws Error where weight and bias do not fit the last axis */
+export function expectNorm(op: string, x: Tensor, w: Tensor, b: Tensor): void {
+  expectShape(op, 'w', w.shape, x.shape.slice(-1));
+  expectShape(op, 'b', b.shape, x.shape.slice(-1));
+}
+
 type Buffers<Name extends string> = Readonly<Record<Name, Tensor>>;
 
-function forward(eps: number, buffers: Buffers<'x' | 'w' | 'b' | 'y' | 'stats'>): void {
+/** Launches the forward pass, outside of the tape. */
+export function normForward(eps: number, buffers: Buffers<'x' | 'w' | 'b' | 'y' | 'stats'>): void {
   const { file, tuning, workgroups, params } = choose(buffers.x, eps);
   dispatch(`${file}/forward`, buffers, { params, tuning, workgroups });
 }
 
-function backward(
-  eps: number, { x, w, stats, dy, dx, dw, db }: Buffers<'x' | 'w' | 'stats' | 'dy' | 'dx' | 'dw' | 'db'>,
-  wanted: { readonly dx: boolean; readonly affine: boolean },
-): void {
+type Gradients = Buffers<'x' | 'w' | 'stats' | 'dy' | 'dx'> & Readonly<Record<'dw' | 'db', Tensor | null>>;
+
+/** Launches the backward pass; where `dw` is null, that of x alone. */
+export function normBackward(eps: number, { x, w, stats, dy, dx, dw, db }: Gradients): void {
   const { file, tuning, workgroups, params } = choose(x, eps);
   const { runs, channels } = params;
   const parts = { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
@@ -60,23 +70,31 @@ function backward(
     dispatch(`${file}/backward`, { ...known, w, dx, ...parts }, { params, tuning, workgroups });
   } else {
     const launch = { params, tuning };
-    if (wanted.dx) dispatch('layernorm/backward_x', { ...known, w, dx }, { ...launch, workgroups });
+    dispatch('layernorm/backward_x', { ...known, w, dx }, { ...launch, workgroups });
     const threads = runs * params.items;
-    if (wanted.affine) dispatch('layernorm/partial_affine', { ...known, ...parts }, { ...launch, threads });
+    if (dw) dispatch('layernorm/partial_affine', { ...known, ...parts }, { ...launch, threads });
   }
-  if (!wanted.affine) return;                                            // frozen: costs nothing
+  if (!dw || !db) return;                                                // frozen: costs nothing
   if (file === 'layernorm_tile') {
     sumColumns(parts.part_w, 1, runs, channels, dw);
     sumColumns(parts.part_b, 1, runs, channels, db);
-    return;
+  } else {
+    sumParts(params, parts, dw, db);
   }
-  const launch = { params, tuning: itemOf(channels), threads: params.items };
+}
+
+/** dw and db out of partial sums over runs of rows. */
+export function sumParts(
+  params: Choice['params'], parts: Buffers<'part_w' | 'part_b'>, dw: Tensor, db: Tensor,
+): void {
+  const launch = { params, tuning: itemOf(params.channels), threads: params.items };
   dispatch('layernorm/backward_affine', { ...parts, dw, db }, launch);
 }
 
 // the gradients of w and b are sums over runs of rows: enough of them to fill a device, few to add up
 const MAX_RUNS = { software: 32, gpu: 256 };
 const MIN_RUN = 32;
+
 // drivers unroll the items that a lane holds: past this, compiling takes seconds and saves little
 const MAX_HELD = 6;
 
@@ -100,13 +118,22 @@ function choose(x: Tensor, eps: number): Choice {
   const runs = Math.ceil(rows / run);
   const items = channels % 4 === 0 ? channels / 4 : channels;
   const params = { rows, channels, items, eps, run, runs };
-  const held = channels / 4 / gpu.subgroupSize;
-  if (kernelForm(gpu) === 'panel' && Number.isInteger(held) && held <= MAX_HELD) {
-    const tuning = { LANES: gpu.subgroupSize, HELD: held };
-    return { file: 'layernorm_panel', params, workgroups: runs, tuning };
-  }
+  const panel = panelTuning(gpu, channels);
+  if (panel) return { file: 'layernorm_panel', params, workgroups: runs, tuning: panel };
   const WG = gpu.deviceClass === 'software' ? 8 : 32;
   return { file: 'layernorm', params, workgroups: rows, tuning: { WG, ...itemOf(channels) } };
+}
+
+/** The launch of the panel form for x, where the device and the width suit it; else null. */
+export function panelLaunch(x: Tensor): Omit<Choice, 'file'> | null {
+  const { file, ...launch } = choose(x, EPS);
+  return file === 'layernorm_panel' ? launch : null;
+}
+
+function panelTuning(gpu: Gpu, channels: number): Choice['tuning'] | null {
+  const held = channels / 4 / gpu.subgroupSize;
+  if (kernelForm(gpu) !== 'panel' || !Number.isInteger(held)) return null;
+  return { LANES: gpu.subgroupSize, ...held > MAX_HELD ? { HELD: 1, WIDE: 1 } : { HELD: held } };
 }
 
 // as few threads a row as can hold it

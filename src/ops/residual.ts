@@ -26,7 +26,7 @@ export type ResidualOptions = DropPathOptions & {
 export function dropPath(x: Tensor, rate: number, options: DropPathOptions): Tensor {
   const mask = maskOf('dropPath', x, rate, options);
   if (!mask) return x;
-  return record('dropPath', [x], scaleSamples(x, mask), (dy) => [scaleSamples(dy, mask)]);
+  return record('dropPath', [x], scaled(x, mask), (dy) => [scaled(dy, mask)]);
 }
 
 /**
@@ -37,23 +37,41 @@ export function dropPath(x: Tensor, rate: number, options: DropPathOptions): Ten
  * @returns [G, B, ...]
  */
 export function residual(x: Tensor, branch: Tensor, options: ResidualOptions): Tensor {
+  const terms = residualOf('residual', x, branch, options);
+  const y = empty(branch.shape, 'residual', branch.dtype);
+  addResidual(terms, y);
+  return record('residual', [x, branch], y, (dy) => [
+    residualGradient(terms, dy),
+    !branch.requiresGrad ? null : terms.mask ? scaled(dy, terms.mask) : dy,
+  ]);
+}
+
+/** What a residual adds up: the branch is scaled by `mask` [G, B], x serves the first `residualStreams`. */
+export type Terms = {
+  readonly x: Tensor; readonly branch: Tensor; readonly mask: Tensor | null; readonly residualStreams: number;
+};
+
+/** The terms of a residual, checked; draws the mask of its branch. */
+export function residualOf(op: string, x: Tensor, branch: Tensor, options: ResidualOptions): Terms {
   const [streams, ...sample] = branch.shape as [number, ...number[]];
   const shared = options.residualStreams === 'shared';
-  expectShape('residual', 'x', x.shape, [x.shape[0] === streams && !shared ? streams : 1, ...sample]);
-  const residualStreams = shared ? 1 : streams;
-  const mask = maskOf('residual', branch, options.rate, options);
+  expectShape(op, 'x', x.shape, [x.shape[0] === streams && !shared ? streams : 1, ...sample]);
+  const mask = maskOf(op, branch, options.rate, options);
+  return { x, branch, mask, residualStreams: shared ? 1 : streams };
+}
 
-  const y = empty(branch.shape, 'residual', branch.dtype);
+/** y = x + mask · branch, outside of the tape. */
+export function addResidual({ x, branch, mask, residualStreams }: Terms, y: Tensor): void {
   if (mask) launch('forward_masked', { x, branch, mask, y }, x, branch, residualStreams);
   else launch('forward', { x, branch, y }, x, branch, residualStreams);
+}
 
-  return record('residual', [x, branch], y, (dy) => {
-    const dbranch = !branch.requiresGrad ? null : mask ? scaleSamples(dy, mask) : dy;
-    if (!x.requiresGrad || x.shape[0] === streams) return [dy, dbranch];
-    const dx = empty(x.shape, 'residual gradient', x.dtype);
-    launch('sum_streams', { dy, dx }, x, branch, residualStreams);
-    return [dx, dbranch];
-  });
+/** The gradient of x out of that of the sum. */
+export function residualGradient({ x, branch, residualStreams }: Terms, dy: Tensor): Tensor {
+  if (!x.requiresGrad || x.shape[0] === branch.shape[0]) return dy;
+  const dx = empty(x.shape, 'residual gradient', x.dtype);
+  launch('sum_streams', { dy, dx }, x, branch, residualStreams);
+  return dx;
 }
 
 // [G, B], or null where nothing is dropped
@@ -65,10 +83,15 @@ function maskOf(op: string, x: Tensor, rate: number, { training, mask }: DropPat
   return mask ?? (rate === 0 ? null : dropMask(op, shape, rate));
 }
 
-function scaleSamples(branch: Tensor, mask: Tensor): Tensor {
+function scaled(branch: Tensor, mask: Tensor): Tensor {
   const y = empty(branch.shape, 'dropPath', branch.dtype);
-  launch('scale', { branch, mask, y }, branch, branch, 0);
+  scaleSamples(branch, mask, y);
   return y;
+}
+
+/** y = mask · branch, outside of the tape. */
+export function scaleSamples(branch: Tensor, mask: Tensor, y: Tensor): void {
+  launch('scale', { branch, mask, y }, branch, branch, 0);
 }
 
 // by vectors, or by elements where a sample is no whole number of vectors

@@ -1,6 +1,6 @@
 import { gelu, reshape } from '../ops/elementwise.ts';
-import { layernorm } from '../ops/layernorm.ts';
 import { residual } from '../ops/residual.ts';
+import { residualNorm, withNorm, type Norm } from '../ops/residual_norm.ts';
 import { dropout } from '../ops/dropout.ts';
 import { concat, slice, split } from '../ops/concat.ts';
 import { windowAttention } from '../ops/window_attention.ts';
@@ -11,8 +11,6 @@ import type { Tensor } from '../autograd/tensor.ts';
 
 /** A linear layer of the last axis: [G, ..., in] to [G', ..., out]. It decides how many streams come out. */
 export type Layer = (x: Tensor) => Tensor;
-
-export type Norm = { readonly w: Tensor; readonly b: Tensor };
 
 export type Attention = {
   readonly qkv: Layer;
@@ -61,16 +59,33 @@ export type Mode = {
  * @param x [1, B, H, W, C]
  * @returns [G, B, H, W, C]
  */
-export function swinBlock(block: Block, x: Tensor, { training }: Mode): Tensor {
-  const { norm1, norm2, dropPath: rate, dropRate, dropPathMasks } = block;
+export function swinBlock(block: Block, x: Tensor, mode: Mode): Tensor {
+  return runBlock(block, withNorm(x, block.norm1), null, mode).x;
+}
+
+/** A block's tokens, with the norm of them that the next block starts with, where that is known already. */
+export type Tokens = { readonly x: Tensor; readonly normed: Tensor | null };
+
+/**
+ * As `swinBlock`, for tokens whose norm1 is there. A sum of one stream is normed as it is made: for the MLP,
+ * and by `next` for the next block.
+ */
+export function runBlock(
+  block: Block, { x, normed }: Tokens & { readonly normed: Tensor }, next: Norm | null, { training }: Mode,
+): Tokens {
+  const { norm2, dropPath: rate, dropRate, dropPathMasks } = block;
   const drop = (t: Tensor): Tensor => dropRate > 0 ? dropout(t, dropRate, { training }) : t;
-  const mixed = scope('attn', () => drop(attention(block.attn, layernorm(x, norm1.w, norm1.b))));
-  const x1 = residual(x, mixed, { rate, training, mask: dropPathMasks?.[0] });
-  const out = scope('mlp', () => drop(mlp(block.mlp, layernorm(x1, norm2.w, norm2.b), drop)));
+  const mixed = scope('attn', () => drop(attention(block.attn, normed)));
+  const options = { rate, training };
+  const { x: x1, normed: normed1 } = residualNorm(x, mixed, norm2, { ...options, mask: dropPathMasks?.[0] });
+  const out = scope('mlp', () => drop(mlp(block.mlp, normed1, drop)));
   const [before, after] = [x1.shape[0]!, out.shape[0]!];
-  const mask = dropPathMasks?.[1];
-  if (after < before) return residual(firstStream(x1), out, { rate, training, mask });
-  return residual(x1, out, { rate, training, mask, residualStreams: after > before ? 'shared' : 'all' });
+  const last = { ...options, mask: dropPathMasks?.[1] };
+  if (next && before === 1 && after === 1) return residualNorm(x1, out, next, last);
+  const y = after < before
+    ? residual(firstStream(x1), out, last)
+    : residual(x1, out, { ...last, residualStreams: after > before ? 'shared' : 'all' });
+  return { x: y, normed: null };
 }
 
 /** proj(softmax(q·k / √headDim + bias + mask)·v) of the windows of x [1, B, H, W, C]: [G, B, H, W, C]. */

@@ -6,8 +6,9 @@ import { reshape } from '../ops/elementwise.ts';
 import { layernorm } from '../ops/layernorm.ts';
 import { mergePatches } from '../ops/merge_patches.ts';
 import { patchEmbed } from '../ops/patch_embed.ts';
-import { firstStream, foldStreams, swinBlock } from './block.ts';
-import type { Block, Layer, Mode, Norm } from './block.ts';
+import { withNorm, type Norm } from '../ops/residual_norm.ts';
+import { firstStream, foldStreams, runBlock, swinBlock } from './block.ts';
+import type { Block, Layer, Mode, Tokens } from './block.ts';
 
 export type PatchEmbed = {
   /** [E, channels, p, p] and [E] */
@@ -45,11 +46,17 @@ export function embedImage({ w, b, norm, dropRate }: PatchEmbed, image: Tensor, 
  * @returns [G, B, H/2, W/2, 2C], or [G, B, H, W, C] without patch merging; G as the last block makes it
  */
 export function runStage({ blocks, downsample }: Stage, x: Tensor, mode: Mode): Tensor {
-  const run = (block: Block, tokens: Tensor): Tensor => mode.checkpointing
-    ? checkpoint('block', () => [swinBlock(block, tokens, mode)])[0]!
-    : swinBlock(block, tokens, mode);
-  const y = blocks.reduce((tokens, block, index) =>
-    scope(`blocks.${index}`, () => run(block, firstStream(tokens))), x);
+  const run = ({ x: tokens, normed }: Tokens, block: Block, index: number): Tokens => {
+    const own = firstStream(tokens);
+    if (mode.checkpointing) {
+      const [y] = checkpoint('block', () => [swinBlock(block, own, mode)]);
+      return { x: y!, normed: null };
+    }
+    const entered = normed ? { x: own, normed } : withNorm(own, block.norm1);
+    return runBlock(block, entered, blocks[index + 1]?.norm1 ?? null, mode);
+  };
+  const { x: y } = blocks.reduce<Tokens>((tokens, block, index) =>
+    scope(`blocks.${index}`, () => run(tokens, block, index)), { x, normed: null });
   return downsample ? scope('downsample', () => mergeStreams(downsample, y)) : y;
 }
 

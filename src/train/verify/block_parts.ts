@@ -1,6 +1,7 @@
 // The parts of a Swin stage as a case of the `blocks` files describes them, with the parameters of its file.
 import { outputOf, siteLayer, type Site } from '../../mtlora/site.ts';
-import type { Attention, Block, Layer, Mlp, Norm } from '../../swin/block.ts';
+import type { Attention, Block, Layer, Mlp } from '../../swin/block.ts';
+import type { Norm } from '../../ops/residual_norm.ts';
 import type { PatchMerging } from '../../swin/stage.ts';
 import { blockShift, fitWindow } from '../../swin/window.ts';
 import type { Tensor } from '../../autograd/tensor.ts';

@@ -1,0 +1,126 @@
+// residual_norm: a residual and the layernorm of its sum, in one pass each way, as layernorm_panel does it.
+// See residual and layernorm for the maths.
+//
+//   forward           sum = x + mask · branch, of the first residual_rows rows, without x after those
+//                     y, stats = those of layernorm of sum
+//   backward          dx = skip + layernorm's dx of sum, which is given as x; part_w, part_b
+//   backward_branch   the same, and dbranch = mask · dx
+//
+// shapes    as in layernorm, in items of four channels; C is a multiple of 4 · LANES · sum, branch, skip,
+//           dbranch as y · forward's x [x_rows, C] · mask [rows / sample_rows]; masked = 0: all are 1
+// dispatch  a workgroup per run of rows
+// tuning    LANES = the subgroup size · HELD, WIDE see lib/norm_rows: the op sets them by C
+// numerics  as layernorm; sums over the lanes by a tree of shuffles
+// uses      lib/index lib/norm_rows
+enable subgroups;
+const LANES = 8u;               // tune: 8
+const HELD = 3u;                // tune: 1 2 3 4 5 6
+const WIDE = 0u;                // tune: 0 1
+
+struct Params {
+  rows: u32, channels: u32, items: u32, eps: f32, run: u32, runs: u32,
+  x_rows: u32, residual_rows: u32, sample_rows: u32, masked: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(10) var<storage, read> branch: array<vec4f>;
+@group(0) @binding(11) var<storage, read> mask: array<f32>;
+@group(0) @binding(12) var<storage, read_write> sum: array<vec4f>;
+@group(0) @binding(13) var<storage, read> skip: array<vec4f>;
+@group(0) @binding(14) var<storage, read_write> dbranch: array<vec4f>;
+
+fn factor_of(row: u32) -> f32 {
+  if (params.masked == 0u) { return 1.0; }
+  return mask[row / params.sample_rows];
+}
+
+@compute @workgroup_size(LANES)
+fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+           @builtin(subgroup_invocation_id) lane: u32) {
+  let run = flat_group(wg, grid);
+  var affine = affine_of(lane);
+  for (var row = run * params.run; row < end_of(run); row++) {
+    let start = row * params.items;
+    let source = row % params.x_rows * params.items;
+    let has_x = row < params.residual_rows;
+    let factor = factor_of(row);
+    var held = Items();
+    var values = vec4f();
+    for (var c = 0u; c < chunks(); c++) {
+      for (var h = 0u; h < HELD; h++) {
+        let i = item(c, h, lane);
+        held[h] = select(vec4f(), x[source + i], has_x) + factor * branch[start + i];
+        sum[start + i] = held[h];
+        values += held[h];
+      }
+    }
+    let mean = total(values) / f32(params.channels);
+    var squares = vec4f();
+    for (var c = 0u; c < chunks(); c++) {
+      for (var h = 0u; h < HELD; h++) {
+        if (WIDE == 1u) { held[h] = sum[start + item(c, h, lane)]; }
+        held[h] -= mean;
+        squares += held[h] * held[h];
+      }
+    }
+    let r = inverseSqrt(total(squares) / f32(params.channels) + params.eps);
+    for (var c = 0u; c < chunks(); c++) {
+      for (var h = 0u; h < HELD; h++) {
+        let i = item(c, h, lane);
+        if (WIDE == 1u) {
+          held[h] = sum[start + i] - mean;
+          affine.w[h] = w[i];
+          affine.b[h] = b[i];
+        }
+        y[start + i] = held[h] * r * affine.w[h] + affine.b[h];
+      }
+    }
+    if (lane == 0u) { stats[row] = vec2f(mean, r); }
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+            @builtin(subgroup_invocation_id) lane: u32) {
+  let run = flat_group(wg, grid);
+  let parts = run * params.items;
+  var line = line_of(lane);
+  for (var row = run * params.run; row < end_of(run); row++) {
+    let means = means_of(&line, row, lane);
+    for (var c = 0u; c < chunks(); c++) {
+      for (var h = 0u; h < HELD; h++) {
+        let i = item(c, h, lane);
+        let at = row * params.items + i;
+        if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
+        let d = gradient(&line, h, at, i, stats[row], means);
+        if (WIDE == 1u) { store_parts(&line, h, parts + i); }
+        dx[at] = skip[at] + d;
+      }
+    }
+  }
+  if (WIDE == 1u) { return; }
+  for (var h = 0u; h < HELD; h++) { store_parts(&line, h, parts + item(0u, h, lane)); }
+}
+
+@compute @workgroup_size(LANES)
+fn backward_branch(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+                   @builtin(subgroup_invocation_id) lane: u32) {
+  let run = flat_group(wg, grid);
+  let parts = run * params.items;
+  var line = line_of(lane);
+  for (var row = run * params.run; row < end_of(run); row++) {
+    let means = means_of(&line, row, lane);
+    for (var c = 0u; c < chunks(); c++) {
+      for (var h = 0u; h < HELD; h++) {
+        let i = item(c, h, lane);
+        let at = row * params.items + i;
+        if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
+        let d = gradient(&line, h, at, i, stats[row], means);
+        if (WIDE == 1u) { store_parts(&line, h, parts + i); }
+        dx[at] = skip[at] + d;
+        dbranch[at] = factor_of(row) * (skip[at] + d);
+      }
+    }
+  }
+  if (WIDE == 1u) { return; }
+  for (var h = 0u; h < HELD; h++) { store_parts(&line, h, parts + item(0u, h, lane)); }
+}

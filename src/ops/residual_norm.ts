@@ -1,0 +1,129 @@
+import { size } from '../autograd/shape.ts';
+import { recall, recomputable, recomputableAs, recordMany } from '../autograd/tape.ts';
+import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
+import { dispatch } from '../gpu/program.ts';
+import { addInto, zerosLike } from './elementwise.ts';
+import { guarded } from './kernel_form.ts';
+import { EPS, expectNorm, layernorm, normBackward, normForward, panelLaunch, sumParts } from './layernorm.ts';
+import { addResidual, residualGradient, residualOf, scaleSamples } from './residual.ts';
+import type { ResidualOptions, Terms } from './residual.ts';
+
+/** A tensor and its layernorm, [..., C] both. */
+export type Normed = { readonly x: Tensor; readonly normed: Tensor };
+
+/** Weight and bias of a norm, [C]. */
+export type Norm = { readonly w: Tensor; readonly b: Tensor };
+
+/** What belongs to the norm of `sum`; `terms` are what that is the sum of, null where it was there before. */
+type Job = Norm & { readonly terms: Terms | null; readonly sum: Tensor; readonly stats: Tensor };
+
+/**
+ * A residual and the layernorm of the sum, in one pass each way where the device's form has one.
+ *
+ * @param x [1 or G, B, ..., C]
+ * @param branch [G, B, ..., C]
+ * @returns x + dropPath(branch) as `residual` gives it, [G, B, ..., C], and its norm
+ */
+export function residualNorm(x: Tensor, branch: Tensor, norm: Norm, options: ResidualOptions): Normed {
+  const terms = residualOf('residualNorm', x, branch, options);
+  const sum = empty(branch.shape, 'residual', branch.dtype);
+  const job = jobOf('residualNorm', sum, norm, terms);
+  const y = empty(sum.shape, 'layernorm', sum.dtype);
+  guarded(nameOf(job), () => forward(job, y));
+  const [summed, normed] = recordMany('residualNorm', [x, branch, norm.w, norm.b], [sum, y], ([skip, dy]) => {
+    const { dx, dw, db, dbranch } = gradients(job, dy ?? zerosLike(y), skip ?? zerosLike(sum));
+    return [residualGradient(terms, dx), dbranch ?? dx, dw, db];
+  });
+  return { x: summed!, normed: again(normed!, summed!, norm) };
+}
+
+/** x and its layernorm, for what is used both ways: the gradients of both come back in one pass. */
+export function withNorm(x: Tensor, norm: Norm): Normed {
+  if (!x.requiresGrad) return { x, normed: layernorm(x, norm.w, norm.b) };
+  const job = jobOf('withNorm', x, norm, null);
+  const y = empty(x.shape, 'layernorm', x.dtype);
+  guarded(nameOf(job), () => forward(job, y));
+  const outputs = [viewAs(x, x.shape), y];
+  const [same, normed] = recordMany('withNorm', [x, norm.w, norm.b], outputs, ([skip, dy]) => {
+    const { dx, dw, db } = gradients({ ...job, sum: recall(x) }, dy ?? zerosLike(y), skip ?? zerosLike(x));
+    return [dx, dw, db];
+  });
+  return { x: recomputableAs(same!, x, (made) => made), normed: again(normed!, x, norm) };
+}
+
+const again = (normed: Tensor, x: Tensor, { w, b }: Norm): Tensor =>
+  recomputable(normed, () => layernorm(recall(x), w, b));
+
+function jobOf(op: string, sum: Tensor, norm: Norm, terms: Terms | null): Job {
+  expectNorm(op, sum, norm.w, norm.b);
+  return { ...norm, terms, sum, stats: empty([size(sum.shape) / sum.shape.at(-1)!, 2], 'layernorm stats') };
+}
+
+const nameOf = ({ sum: { shape }, terms }: Job): string =>
+  `${terms ? 'residualNorm' : 'withNorm'} [${size(shape) / shape.at(-1)!}, ${shape.at(-1)!}]`;
+
+function forward({ terms, sum, stats, w, b }: Job, y: Tensor): void {
+  const panel = terms && panelLaunch(sum);
+  if (!panel) {
+    if (terms) addResidual(terms, sum);
+    normForward(EPS, { x: sum, w, b, y, stats });
+    return;
+  }
+  const { x, branch, mask } = terms;
+  const params = { ...panel.params, ...rowsOf(terms) };
+  const buffers = { x, branch, mask: mask ?? w, w, b, sum, y, stats };
+  dispatch('residual_norm/forward', buffers, { ...panel, params });
+}
+
+type Upstream = { readonly dy: Tensor; readonly skip: Tensor };
+
+/** `dw` and `db` are null where both are frozen, `dbranch` where it is `dx`. */
+type Grads = { readonly dx: Tensor } & Readonly<Record<'dw' | 'db' | 'dbranch', Tensor | null>>;
+
+function gradients(job: Job, dy: Tensor, skip: Tensor): Grads {
+  const { terms, sum, stats, w, b } = job;
+  const affine = w.requiresGrad || b.requiresGrad;
+  const like = (label: string): Tensor => empty(sum.shape, label, sum.dtype);
+  const grads = {
+    dx: like('dx'), dw: affine ? empty(w.shape, 'dw') : null, db: affine ? empty(b.shape, 'db') : null,
+    dbranch: terms?.mask && terms.branch.requiresGrad ? like('dropPath') : null,
+  };
+  // the statistics are those of the sum
+  const before = (): void => normForward(EPS, { x: sum, w, b, y: like('unused'), stats });
+  guarded(`${nameOf(job)}, backward`, () => backward(job, { dy, skip }, grads), { before });
+  return grads;
+}
+
+function backward({ terms, sum, stats, w }: Job, { dy, skip }: Upstream, grads: Grads): void {
+  const { dx, dw, db, dbranch } = grads;
+  const known = { x: sum, w, stats, dy };
+  const panel = panelLaunch(sum);
+  if (!panel) {
+    const through = empty(sum.shape, 'dx', sum.dtype);
+    normBackward(EPS, { ...known, dx: through, dw, db });
+    addInto(through, skip, dx);
+    if (dbranch) scaleSamples(dx, terms!.mask!, dbranch);
+    return;
+  }
+  const { runs, channels } = panel.params;
+  const parts = { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
+  const buffers = { ...known, skip, dx, ...parts };
+  if (dbranch) {
+    const launch = { ...panel, params: { ...panel.params, ...rowsOf(terms!) } };
+    dispatch('residual_norm/backward_branch', { ...buffers, mask: terms!.mask!, dbranch }, launch);
+  } else {
+    dispatch('residual_norm/backward', buffers, { ...panel, params: { ...panel.params, ...NO_ROWS } });
+  }
+  if (dw && db) sumParts(panel.params, parts, dw, db);
+}
+
+const NO_ROWS = { x_rows: 0, residual_rows: 0, sample_rows: 0, masked: 0 };
+
+/** What the kernel counts in rows: those of x, those that get x added, those of a sample. */
+function rowsOf({ x, branch: { shape }, mask, residualStreams }: Terms): typeof NO_ROWS {
+  const channels = shape.at(-1)!;
+  return {
+    x_rows: size(x.shape) / channels, residual_rows: size(shape.slice(1, -1)) * residualStreams,
+    sample_rows: size(shape.slice(2, -1)), masked: Number(mask !== null),
+  };
+}
