@@ -11,6 +11,9 @@
 // Two means keep the driver's compiler in bounds: loops run to a bound plus a run-time zero, or it unrolls
 // them; and long straight code is cut into blocks by conditions, which skip what lies past k.
 
+import { biasLoad, columnOf, finishRow, keepRow, startQuad, storeQuad } from './panel_store.ts';
+import { lines, range } from './unroll.ts';
+
 export type PanelForm = {
   /** Lanes of a subgroup. */
   readonly lanes: number;
@@ -25,8 +28,11 @@ export type PanelForm = {
   readonly stream: 'vec4' | 'rows' | 'scalar';
   /** How p is loaded: vec4 along k, vec4 along columns, or single values with any strides. */
   readonly panel: 'k' | 'columns' | 'scalar';
-  /** Whole vec4 of columns are stored, or single columns with a guard. */
-  readonly store: 'vec4' | 'scalar';
+  /**
+   * Whole vec4 of columns are stored, or single columns with a guard, or, where s is loaded by `rows`, four
+   * rows of a column at once: y lies transposed, as s and p are then the factors b and a of y = a b.
+   */
+  readonly store: 'vec4' | 'scalar' | 'rows';
   readonly bias: boolean;
   /** Whose elements are dropped where their bit of the mask is 0; rows of the mask are multiples of 4. */
   readonly mask?: 'stream' | 'panel' | 'output' | undefined;
@@ -50,9 +56,8 @@ fn kept(at: u32) -> vec4f {
 
 const BLOCK = 32;
 
-export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-export const lines = (count: number, line: (i: number) => string): string =>
-  range(count).map(line).join('\n');
+// the names of the factors that are streamed and held
+const factors = ({ store }: PanelForm) => store === 'rows' ? { s: 'b', p: 'a' } : { s: 'a', p: 'b' };
 
 export function panelKey(form: PanelForm): string {
   const { lanes, columns, depth, stream, panel, store, bias } = form;
@@ -63,6 +68,7 @@ export function panelKey(form: PanelForm): string {
 
 export function matmulPanel(form: PanelForm): string {
   const { lanes, columns, depth, stream, panel, bias } = form;
+  const { s, p } = factors(form);
   return `enable subgroups;
 struct Params {
   m: u32, n: u32, k: u32, batch: u32,
@@ -71,9 +77,9 @@ struct Params {
   rows: u32, y_stream: u32, mask_row: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<${stream === 'scalar' ? 'f32' : 'vec4f'}>;
-@group(0) @binding(2) var<storage, read> b: array<${panel === 'scalar' ? 'f32' : 'vec4f'}>;
-@group(0) @binding(3) var<storage, read_write> y: array<${form.store === 'vec4' ? 'vec4f' : 'f32'}>;
+@group(0) @binding(1) var<storage, read> ${s}: array<${stream === 'scalar' ? 'f32' : 'vec4f'}>;
+@group(0) @binding(2) var<storage, read> ${p}: array<${panel === 'scalar' ? 'f32' : 'vec4f'}>;
+@group(0) @binding(3) var<storage, read_write> y: array<${form.store === 'scalar' ? 'f32' : 'vec4f'}>;
 ${bias ? '@group(0) @binding(4) var<storage, read> bias: array<f32>;' : ''}
 ${form.epilogue?.bindings ?? ''}
 ${form.mask || form.epilogue?.masked ? MASK : ''}
@@ -102,13 +108,8 @@ ${streamLoads(form)}
 ${lines(columns, (c) => `      var y${c} = 0.0;`)}
 ${blocks(form).map((block) => inRange(block, products(form, block))).join('\n')}
 ${lines(columns, (c) => `      y${c} *= params.scale;`)}
-${form.mask === 'output' ? dropOutputs(form) : ''}
-      if (k0 > 0u || params.accumulate == 1u) {
-${addStored(form)}
-      }
-${bias ? `      if (k0 == 0u) {\n${lines(columns, (c) => `        y${c} += bias${c};`)}\n      }` : ''}
-${storeRow(form)}
-    }${stream === 'rows' ? '\n    }' : ''}
+${form.store === 'rows' ? keepRow(form) : finishRow(form)}
+    }${form.store === 'rows' ? storeQuad(form) : ''}${stream === 'rows' ? '\n    }' : ''}
   }
 ${form.epilogue?.body ?? ''}
 }
@@ -116,14 +117,17 @@ ${form.epilogue?.body ?? ''}
 }
 
 // the rows of y one by one; by `rows`, four of them share the loads of s
-function rowLoop({ lanes, depth, stream }: PanelForm): string {
+function rowLoop(form: PanelForm): string {
+  const { lanes, depth, stream, mask } = form;
   if (stream !== 'rows') return '    for (var r = r0; r < r1; r++) {';
   return `    for (var quad = r0; quad < r1; quad += 4u) {
 ${lines(depth / lanes, (q) => {
     const k = `k0 + ${q * lanes}u + lane`;
-    const load = `a[(s_at + (${k}) * params.s_col + quad) >> 2u]`;
+    const masked = mask === 'stream' ? ` * kept((${k}) * params.mask_row + quad)` : '';
+    const load = `${factors(form).s}[(s_at + (${k}) * params.s_col + quad) >> 2u]${masked}`;
     return `      let held${q} = select(vec4f(), ${load}, ${k} < params.k);`;
   })}
+${form.store === 'rows' ? startQuad(form) : ''}
     for (var j = 0u; j < 4u + zero; j++) {
       let r = quad + j;`;
 }
@@ -140,10 +144,6 @@ function blocks({ depth }: PanelForm): Block[] {
 
 const inRange = ({ from }: Block, body: string): string =>
   `    if (k0 + ${from}u < params.k) {\n${body}\n    }`;
-
-// the column of a lane's c-th value, `c` being an expression: vec4 by vec4, so that whole vec4 can be stored
-export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string =>
-  `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
 
 function fill(form: PanelForm, { index, from, depth }: Block): string {
   const { columns, lanes, panel } = form;
@@ -165,7 +165,7 @@ ${body}
   if (panel === 'columns') {                             // panel[k·quads + c/4] holds four columns of row k
     const masked = form.mask === 'panel' ? ' * kept(k * params.mask_row + column)' : '';
     return eachRow(`      let column = min(c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u, params.n - 4u);
-      let value = b[(p_at + k * params.p_row + column) >> 2u]${masked};`);
+      let value = ${factors(form).p}[(p_at + k * params.p_row + column) >> 2u]${masked};`);
   }
   const values = range(4).map((e) => `b[at + min(column + ${e}u, params.n - 1u) * params.p_col]`).join(', ');
   return eachRow(`      let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
@@ -202,45 +202,5 @@ function products(form: PanelForm, block: Block): string {
     const from = Math.floor(k / each) % lanes;
     const terms = range(columns).map((c) => `y${c} += x * ${panelValue(form, block, kk, c)};`).join(' ');
     return `        { let x = subgroupBroadcast(${held}, ${from}u); ${terms} }`;
-  });
-}
-
-const quadAt = ({ lanes }: PanelForm, q: number): string =>
-  `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
-const valueAt = (form: PanelForm, c: number): string =>
-  `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
-const inside = (form: PanelForm, c: number): string => `${columnOf(form, `${c}u`)} < params.n`;
-
-function addStored(form: PanelForm): string {
-  if (form.store === 'scalar') {
-    return lines(form.columns, (c) => `        if (${inside(form, c)}) { y${c} += y[${valueAt(form, c)}]; }`);
-  }
-  return lines(form.columns / 4, (q) => {
-    const sums = range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ');
-    return `        { let old = y[${quadAt(form, q)}]; ${sums} }`;
-  });
-}
-
-function storeRow(form: PanelForm): string {
-  if (form.store === 'scalar') {
-    return lines(form.columns, (c) => `      if (${inside(form, c)}) { y[${valueAt(form, c)}] = y${c}; }`);
-  }
-  return lines(form.columns / 4, (q) => {
-    const values = range(4).map((e) => `y${4 * q + e}`).join(', ');
-    return `      y[${quadAt(form, q)}] = vec4f(${values});`;
-  });
-}
-
-function biasLoad(form: PanelForm): string {
-  return lines(form.columns, (c) =>
-    `  let bias${c} = bias[g * params.bias_batch + min(${columnOf(form, `${c}u`)}, params.n - 1u)];`);
-}
-
-/** Drops what the mask does not keep of a row's values. */
-export function dropOutputs({ lanes, columns }: Pick<PanelForm, 'lanes' | 'columns'>, name = 'y'): string {
-  return lines(columns / 4, (q) => {
-    const column = `min(c0 + lane * 4u + ${4 * q * lanes}u, params.n - 4u)`;
-    const values = range(4).map((e) => `${name}${4 * q + e} *= keep[${e}];`).join(' ');
-    return `      { let keep = kept(r * params.mask_row + ${column}); ${values} }`;
   });
 }

@@ -7,7 +7,9 @@
 // by side, the shared one first, scales already in P. Rows of Bᵀ lie in function-scope panels; a row of P is
 // broadcast.
 // `kernels/mtlora_linear.wgsl` is the plain form.
-import { columnOf, dropOutputs, lines, range, type Epilogue, type PanelForm } from './matmul_panel.ts';
+import type { Epilogue, PanelForm } from './matmul_panel.ts';
+import { columnOf, dropOutputs } from './panel_store.ts';
+import { lines, range } from './unroll.ts';
 
 export type Update = {
   /** Ranks of the shared branch and of each task's; 0 where there is no shared branch. */

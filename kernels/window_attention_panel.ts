@@ -11,7 +11,7 @@
 // a run-time zero in their bounds; later they are touched at constant indices only, so that the compiler
 // folds that into vector instructions. A broadcast hands a lane's value to all.
 import { readFileSync } from 'node:fs';
-import { lines, range } from './matmul_panel.ts';
+import { lines, range } from './unroll.ts';
 
 export type AttentionPanel = {
   /** Lanes of a subgroup. */
@@ -69,9 +69,8 @@ ${backward(form)}`;
 
 function forward(form: AttentionPanel): string {
   const s = range(keysOf(form)).map((c) => `s${c}`);
-  return walk(form, 'forward', `
-    var keys: array<vec4f, ${keysOf(form) * form.headDim / 4}>;
-    var values: array<vec4f, ${form.side ** 2 * quadsOf(form)}>;
+  const panels = { keys: keysOf(form) * form.headDim / 4, values: form.side ** 2 * quadsOf(form) };
+  return walk(form, 'forward', panels, `
 ${fillKeys('keys', 'k_at')}
 ${fillRows(form, 'values', 'v_at')}
     for (var i = 0u; i < AREA; i++) {
@@ -94,12 +93,9 @@ function backward(form: AttentionPanel): string {
   const keys = range(keysOf(form));
   const quads = quadsOf(form);
   const area = form.side ** 2;
-  return walk(form, 'backward', `
-    var keys: array<vec4f, ${keysOf(form) * form.headDim / 4}>;
-    var values: array<vec4f, ${keysOf(form) * form.headDim / 4}>;
-    var k_rows: array<vec4f, ${area * quads}>;
-    var dk: array<vec4f, ${area * quads}>;
-    var dv: array<vec4f, ${area * quads}>;
+  const [byKey, byRow] = [keys.length * form.headDim / 4, area * quads];
+  const panels = { keys: byKey, values: byKey, k_rows: byRow, dk: byRow, dv: byRow };
+  return walk(form, 'backward', panels, `
 ${fillKeys('keys', 'k_at')}
 ${fillKeys('values', 'v_at')}
 ${fillRows(form, 'k_rows', 'k_at')}
@@ -145,8 +141,11 @@ function tree({ lanes }: AttentionPanel, step: (by: number) => string): string {
   return range(Math.log2(lanes)).map((i) => step(2 ** i)).join('\n');
 }
 
-// an entry point that does `body` for each window of its run
-function walk(form: AttentionPanel, name: string, body: string): string {
+// an entry point that does `body` for each window of its run, by panels of so many vec4 each: declared
+// outside of the loop, as Dawn clears what is declared in one only once
+function walk(
+  form: AttentionPanel, name: string, panels: Readonly<Record<string, number>>, body: string,
+): string {
   return `
 @compute @workgroup_size(LANES)
 fn ${name}(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -158,6 +157,7 @@ fn ${name}(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let first = run * params.run;
   let end = min(first + params.run, params.windows);
 ${lines(keysOf(form), (c) => `  let bias${c} = (CENTRE - along(key_of(lane, ${c}u))) * params.heads + head;`)}
+${Object.entries(panels).map(([panel, length]) => `  var ${panel}: array<vec4f, ${length}>;`).join('\n')}
   for (var window = first; window < end; window++) {
     let win = window_at(window);
 ${lines(keysOf(form), (c) => `    let region${c} = region_of(win, key_of(lane, ${c}u));`)}

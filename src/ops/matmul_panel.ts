@@ -11,6 +11,9 @@ type PanelLaunch = Launch & { params: Record<string, number> };
 
 const CORES = availableParallelism();
 const MIN_ROWS = 32;
+const FEW_ROWS = 64;
+// rows beyond which filling a panel is no matter
+const LONG = 256;
 // multiply-adds below which a variant of its own is not worth compiling
 const WORTH = 2 ** 18;
 // k-values of a panel by a lane's columns: 24 KiB, as the products slow down where a panel fills a core's L1
@@ -19,55 +22,85 @@ const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 
 /** The panel form of a matmul, where the shape is worth it; else null. */
 export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch | null {
-  const { a, b, y, m, n, k, batch = 1 } = job;
-  const { mask } = job;
+  const { m, n, k, batch = 1, mask } = job;
   if ((batch * m * n * k < WORTH && !isForced()) || n < 4 || (mask && mask.row % 4 !== 0)) return null;
-  const lanes = gpu.subgroupSize;
-  const columns = columnsFor(n, lanes);
-  const depth = k <= 8 ? 8 : DEPTHS[columns];
-  const form: PanelForm = {
-    lanes, columns, depth,
-    stream: streamOf(a, m, k),
-    panel: b.row === 1 && quads(b, k, b.col) ? 'k' : b.col === 1 && quads(b, n, b.row) ? 'columns' : 'scalar',
-    store: n % (columns * lanes) === 0 && quads({ ...y, col: 1 }, n, y.row) ? 'vec4' : 'scalar',
-    bias: Boolean(job.bias),
-    mask: mask ? MASKED[mask.on] : undefined,
-  };
+  const turned = !update && isTurned(job);
+  const { s, p, rows: extent, columns: width } = turned
+    ? { s: transposed(job.b), p: transposed(job.a), rows: n, columns: m }
+    : { s: job.a, p: job.b, rows: m, columns: n };
+  const form = formOf(gpu, job, s, p, turned);
   // a mask is read four elements at a time, as the operand that it drops from is
-  if (mask?.on === 'a' && form.stream !== 'vec4') return null;
-  if (mask?.on === 'b' && form.panel !== 'columns') return null;
+  if (form.mask === 'stream' && form.stream === 'scalar') return null;
+  if (form.mask === 'stream' && form.stream === 'rows' && !turned) return null;
+  if (form.mask === 'panel' && form.panel !== 'columns') return null;
   const whole = update ? { ...form, epilogue: lowRankUpdate(form, update) } : form;
-  const tilesC = Math.ceil(n / (columns * lanes));
-  const rows = Math.ceil(m / rowTiles(m, tilesC * batch) / 4) * 4;
+  const tilesC = Math.ceil(width / (form.columns * form.lanes));
+  const rows = Math.ceil(extent / rowTiles(extent, tilesC * batch) / 4) * 4;
   return {
-    workgroups: batch * tilesC * Math.ceil(m / rows),
+    workgroups: batch * tilesC * Math.ceil(extent / rows),
     generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
     params: {
-      rows, y_stream: 0, mask_row: mask?.row ?? 0,
-      s_at: a.at ?? 0, s_batch: a.batch ?? 0, s_row: a.row, s_col: a.col,
-      p_at: b.at ?? 0, p_batch: b.batch ?? 0, p_row: b.row, p_col: b.col,
+      m: extent, n: width, rows, y_stream: 0, mask_row: mask?.row ?? 0,
+      s_at: s.at ?? 0, s_batch: s.batch ?? 0, s_row: s.row, s_col: s.col,
+      p_at: p.at ?? 0, p_batch: p.batch ?? 0, p_row: p.row, p_col: p.col,
     },
   };
 }
 
-function streamOf(a: Matrix, m: number, k: number): PanelForm['stream'] {
+type Factor = Omit<Matrix, 'tensor'>;
+
+const transposed = ({ row, col, ...rest }: Factor): Factor => ({ ...rest, row: col, col: row });
+
+/**
+ * Whether yᵀ = bᵀ aᵀ is computed: of few rows and many columns, a panel of b would serve only those rows.
+ * Both factors are read, and y is written, four at once along those.
+ */
+function isTurned({ a, b, y, m, n, bias, mask }: Gemm): boolean {
+  const narrow = m >= MIN_ROWS && m <= Math.min(n, FEW_ROWS);
+  const along = a.row === 1 && b.col === 1 && quads(a, m, a.col) && quads(b, n, b.row);
+  return narrow && along && quads({ ...y, col: 1 }, n, y.row) && !bias && (!mask || mask.on === 'b');
+}
+
+function formOf(gpu: Gpu, job: Gemm, s: Factor, p: Factor, turned: boolean): PanelForm {
+  const { m, n, k, y, mask } = job;
+  const [extent, width] = turned ? [n, m] : [m, n];
+  const lanes = gpu.subgroupSize;
+  const columns = columnsFor(width, lanes);
+  const even = width % (columns * lanes) === 0 && quads({ ...y, col: 1 }, width, y.row);
+  return {
+    lanes, columns, depth: k <= 8 ? 8 : DEPTHS[columns],
+    stream: streamOf(s, extent, k),
+    panel: panelOf(p, width, k),
+    store: turned ? 'rows' : even ? 'vec4' : 'scalar',
+    bias: Boolean(job.bias),
+    mask: mask ? turned ? 'stream' : MASKED[mask.on] : undefined,
+  };
+}
+
+function streamOf(a: Factor, m: number, k: number): PanelForm['stream'] {
   if (a.col === 1 && quads(a, k, a.row)) return 'vec4';
   return a.row === 1 && quads(a, m, a.col) ? 'rows' : 'scalar';
 }
 
-const quads = ({ at = 0, batch = 0 }: Matrix, extent: number, stride: number): boolean =>
+function panelOf(p: Factor, n: number, k: number): PanelForm['panel'] {
+  if (p.row === 1 && quads(p, k, p.col)) return 'k';
+  return p.col === 1 && quads(p, n, p.row) ? 'columns' : 'scalar';
+}
+
+const quads = ({ at = 0, batch = 0 }: Factor, extent: number, stride: number): boolean =>
   [at, batch, extent, stride].every((value) => value % 4 === 0);
 
-// few, as each fills its panels anew, but enough for every core, and as many for one core as for another
+// few, as each fills its panels anew, but as many for one core as for another, and more of long ones
 function rowTiles(m: number, others: number): number {
   const most = Math.max(1, Math.floor(m / MIN_ROWS));
   const counts = Array.from({ length: most }, (_, i) => i + 1);
-  const even = counts.find((count) => others * count >= 2 * CORES && others * count % CORES === 0);
-  return even ?? counts.find((count) => others * count >= 2 * CORES) ?? most;
+  const enough = (count: number): boolean => others * count >= (m / count >= LONG ? 2 * CORES : CORES);
+  return counts.find((count) => enough(count) && others * count % CORES === 0) ?? counts.find(enough) ?? most;
 }
 
 // columns that waste little: few variants, as each costs a second to compile
 function columnsFor(n: number, lanes: number): PanelColumns {
   const waste = (columns: number): number => Math.ceil(n / (columns * lanes)) * columns * lanes / n;
-  return ([8, 12, 4] as const).reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
+  const widths = [8, 12, 4] as const;
+  return widths.reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
 }

@@ -13,7 +13,7 @@ const FORMS: KernelForm[] = ['plain', 'panel'];
 
 const SHAPES = [
   [1, 1, 1], [7, 3, 5], [49, 21, 96], [65, 97, 33], [50, 96, 100], [64, 288, 96], [33, 80, 384],
-  [130, 4, 260], [37, 64, 36],
+  [130, 4, 260], [37, 64, 36], [52, 40, 96], [196, 64, 132],
 ] as const;
 
 for (const [m, n, k] of SHAPES) for (const form of FORMS) {

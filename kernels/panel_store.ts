@@ -1,0 +1,76 @@
+// panel_store: how panel kernels write a row of y that they hold, a lane its columns y0, y1, … of it.
+import { lines, range } from './unroll.ts';
+import type { PanelForm } from './matmul_panel.ts';
+
+type Form = Pick<PanelForm, 'lanes' | 'columns' | 'store' | 'bias' | 'mask'>;
+
+// the column of a lane's c-th value, `c` being an expression: vec4 by vec4, so that whole vec4 can be stored
+export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string =>
+  `c0 + lane * 4u + (${c} >> 2u) * ${4 * lanes}u + (${c} & 3u)`;
+
+const quadAt = ({ lanes }: Form, q: number): string =>
+  `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
+const valueAt = (form: Form, c: number): string =>
+  `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
+const inside = (form: Form, c: number): string => `${columnOf(form, `${c}u`)} < params.n`;
+
+/** Adds what y holds and the bias, and stores a row. */
+export function finishRow(form: Form): string {
+  const bias = `      if (k0 == 0u) {\n${lines(form.columns, (c) => `        y${c} += bias${c};`)}\n      }`;
+  return `${form.mask === 'output' ? dropOutputs(form) : ''}
+      if (k0 > 0u || params.accumulate == 1u) {
+${addStored(form)}
+      }
+${form.bias ? bias : ''}
+${storeRow(form)}`;
+}
+
+function addStored(form: Form): string {
+  if (form.store === 'scalar') {
+    return lines(form.columns, (c) => `        if (${inside(form, c)}) { y${c} += y[${valueAt(form, c)}]; }`);
+  }
+  return lines(form.columns / 4, (q) => {
+    const sums = range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ');
+    return `        { let old = y[${quadAt(form, q)}]; ${sums} }`;
+  });
+}
+
+function storeRow(form: Form): string {
+  if (form.store === 'scalar') {
+    return lines(form.columns, (c) => `      if (${inside(form, c)}) { y[${valueAt(form, c)}] = y${c}; }`);
+  }
+  return lines(form.columns / 4, (q) => {
+    const values = range(4).map((e) => `y${4 * q + e}`).join(', ');
+    return `      y[${quadAt(form, q)}] = vec4f(${values});`;
+  });
+}
+
+/** Loads the bias of a lane's columns. */
+export function biasLoad(form: Form): string {
+  return lines(form.columns, (c) =>
+    `  let bias${c} = bias[g * params.bias_batch + min(${columnOf(form, `${c}u`)}, params.n - 1u)];`);
+}
+
+/** Drops what the mask does not keep of a row's values. */
+export function dropOutputs({ lanes, columns }: Pick<Form, 'lanes' | 'columns'>, name = 'y'): string {
+  return lines(columns / 4, (q) => {
+    const column = `min(c0 + lane * 4u + ${4 * q * lanes}u, params.n - 4u)`;
+    const values = range(4).map((e) => `${name}${4 * q + e} *= keep[${e}];`).join(' ');
+    return `      { let keep = kept(r * params.mask_row + ${column}); ${values} }`;
+  });
+}
+
+export const startQuad = ({ columns }: Form): string =>
+  lines(columns, (c) => `    var quad${c} = vec4f();`);
+
+/** Keeps the j-th row of four. */
+export const keepRow = ({ columns }: Form): string => `      let here = vec4u(0u, 1u, 2u, 3u) == vec4u(j);
+${lines(columns, (c) => `      quad${c} = select(quad${c}, vec4f(y${c}), here);`)}`;
+
+/** Adds what y holds to four rows, and stores them: of each column four neighbours, as y lies transposed. */
+export const storeQuad = (form: Form): string => lines(form.columns, (c) => `
+    if (${inside(form, c)}) {
+      let at = (y_at + (${columnOf(form, `${c}u`)}) * params.y_row + quad) >> 2u;
+      if (k0 > 0u || params.accumulate == 1u) { quad${c} += y[at]; }
+      y[at] = quad${c};
+    }`);
