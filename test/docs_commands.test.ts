@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { writeSafetensors } from '../src/data/safetensors.ts';
 import { loadConfig, modelSpec } from '../src/train/config.ts';
 import { runProgram } from '../src/train/commands/program.ts';
+import { listFields } from '../src/train/config_walk.ts';
 import { readDataFile } from '../src/train/data_file.ts';
 import { folderWith } from './support/folder.ts';
 import { commandsOf, fencesOf, PAGES, wordsOf } from './support/pages.ts';
@@ -38,6 +39,22 @@ test.each(PAGES)('%s shows commands that the command line takes', async (page) =
       throw new Error(`${page}: ${command}: ${text()}`);
     });
   }
+});
+
+/** Flags of other programs that the pages speak of. */
+const FOREIGN = ['--gpus', '--summary', '--logdir'];
+
+test.each(PAGES)('%s names flags and fields that there are', (page) => {
+  const { program } = idleProgram();
+  const flags = new Set(['--help', ...FOREIGN,
+    ...[program, ...program.commands].flatMap(({ options }) => options.map(({ long }) => long))]);
+  const code = [...readFileSync(page, 'utf8').matchAll(/`([^`\n]+)`/g)].map(([, text]) => text!).join('\n');
+  const named = [...code.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(([flag]) => flag);
+  expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
+  const fields = listFields().map(({ path }) => path);
+  const meant = [...code.matchAll(/\b(?:DATA|MODEL|TRAIN|COMPAT|BASELINES)(?:\.\w+)+/g)].map(([path]) => path);
+  const unknown = meant.filter((path) => !fields.some((field) => `${field}.`.startsWith(`${path}.`)));
+  expect(unknown).toEqual([]);
 });
 
 test.each(PAGES)('%s names files of the project that are there', (page) => {
