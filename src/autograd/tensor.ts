@@ -77,7 +77,7 @@ export function encoded(data: ArrayLike<number>, dtype: Dtype): ArrayBufferView 
   if (dtype === 'f32') return data instanceof Float32Array ? data : Float32Array.from(data);
   const halves = new Float16Array(2 * Math.ceil(data.length / 2));
   halves.set(data);
-  return new Uint16Array(halves.buffer);           // Dawn for Node divides by what it knows of a Float16Array: 0
+  return new Uint16Array(halves.buffer);  // Dawn for Node crashes on a Float16Array, which it does not know
 }
 
 /** What was read of a tensor, as numbers: u32 as the f32 of the same bits. */

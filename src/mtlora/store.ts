@@ -1,4 +1,4 @@
-import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
+import { toFloat32, transpose, type HostTensor } from '../data/host_tensor.ts';
 import type { Gradients } from '../autograd/tape.ts';
 import { encoded, placed, type Dtype, type Tensor } from '../autograd/tensor.ts';
 import { size } from '../autograd/shape.ts';
@@ -242,13 +242,4 @@ export class ParameterStore {
     });
     return found;
   }
-}
-
-/** Rows × columns to columns × rows. */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
-  const turned = new Float32Array(values.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c]!;
-  }
-  return turned;
 }

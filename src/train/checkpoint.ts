@@ -1,7 +1,6 @@
 // Checkpoints: all tensors of the model under the release's names, AdamW's moments and moving averages beside
 // them as `optimizer.exp_avg.<name>` and `optimizer.ema.<name>`, what trains with the model as
 // `optimizer.<name>`, and in the metadata where the run stood. Those of the release are read too.
-import { basename } from 'node:path';
 import { z } from 'zod';
 import type { HostTensor } from '../data/host_tensor.ts';
 import { readPth } from '../data/pth.ts';
@@ -233,24 +232,4 @@ export async function loadOptimizer(store: ParameterStore, checkpoint: Checkpoin
   store.load(beside);
   moments.forEach((values, which) => store.loadArena(arena.moments[which]!, values));
   if (averages && arena.averages) store.loadArena(arena.averages, averages);
-}
-
-/** `ckpt_epoch_<e>` after epoch e as a whole; `…_step_<s>` where the run was interrupted after s updates. */
-export function checkpointName(epoch: number, interruptedAt: number | null): string {
-  return `ckpt_epoch_${epoch}${interruptedAt === null ? '' : `_step_${interruptedAt}`}.safetensors`;
-}
-
-export function isInterruption(name: string): boolean {
-  return /_step_\d+\.safetensors$/.test(name);
-}
-
-/** Names of checkpoints among `files`, the furthest first. */
-export function sortCheckpoints(files: readonly string[]): string[] {
-  const found = files.flatMap((file) => {
-    const [, epoch, step] = /^ckpt_epoch_(\d+)(?:_step_(\d+))?\.safetensors$/.exec(basename(file)) ?? [];
-    if (epoch === undefined) return [];
-    return [{ file, epoch: Number(epoch), step: step === undefined ? Infinity : Number(step) }];
-  });
-  found.sort((a, b) => b.epoch - a.epoch || (a.step === b.step ? 0 : b.step - a.step));
-  return found.map(({ file }) => file);
 }

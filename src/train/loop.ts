@@ -1,6 +1,7 @@
 // The training loop: read it from top to bottom.
 import type { Batch, Loader } from '../data/loader.ts';
-import { checkpointName, type Position } from './checkpoint.ts';
+import type { Position } from './checkpoint.ts';
+import { checkpointName } from './checkpoint_names.ts';
 import type { Config } from './config.ts';
 import { Monitor, type Summary, type Told } from './monitor.ts';
 import { buildSchedule, rateOfUpdate } from './schedule.ts';

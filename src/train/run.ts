@@ -7,10 +7,9 @@ import { countBatches } from '../data/order.ts';
 import { openGpu, type Gpu } from '../gpu/device.ts';
 import { describePlan } from '../gpu/plan.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
-import {
-  checkpointName, expectSameRun, loadOptimizer, readCheckpoint, saveCheckpoint,
-} from './checkpoint.ts';
+import { expectSameRun, loadOptimizer, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { Checkpoint, Position, ReleaseContext } from './checkpoint.ts';
+import { checkpointName } from './checkpoint_names.ts';
 import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';
 import { Journal } from './journal.ts';

@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { writeBytes } from '../data/file_bytes.ts';
 import type { Config } from './config.ts';
-import { isInterruption, sortCheckpoints } from './checkpoint.ts';
+import { isInterruption, sortCheckpoints } from './checkpoint_names.ts';
 
 /** A line of the log. `step`: updates done when it was written. */
 export type LogEntry = { readonly kind: string; readonly step: number; readonly [key: string]: unknown };

@@ -107,7 +107,8 @@ const CASES: Readonly<Record<string, Case>> = {
     shapes: [[2, 8, 8, 12], [2, 4, 4, 20], [36, 32], [36]], halves: [0, 1] },
   conv2d: { op: (x, w, b) => conv2d(x!, w!, b!, { padding: 1 }),
     shapes: [[2, 6, 6, 8], [12, 8, 3, 3], [12]], halves: [0] },
-  convTranspose2d: { op: (x, w) => convTranspose2d(x!, w!), shapes: [[2, 4, 4, 8], [8, 6, 2, 2]], halves: [0] },
+  convTranspose2d: { op: (x, w) => convTranspose2d(x!, w!),
+    shapes: [[2, 4, 4, 8], [8, 6, 2, 2]], halves: [0] },
   globalAveragePool: { op: globalAveragePool, shapes: [[2, 6, 6, 8]], halves: [0] },
   crossEntropy: { op: (x, labels) => crossEntropy(x!, labels!), shapes: [[2, 5, 5, 3], [2, 5, 5]],
     halves: [0], fixed: [1], values: classes },
@@ -148,7 +149,8 @@ async function run({ op, shapes, halves, fixed = [], values }: Case, dtype: Dtyp
 
 function seedOf({ shape }: Tensor, i: number): Tensor {
   const random = normals(100 + i);
-  return lasting(gpu(), 'seed', shape, Float32Array.from({ length: size(shape) }, () => Math.f16round(random())));
+  const values = Float32Array.from({ length: size(shape) }, () => Math.f16round(random()));
+  return lasting(gpu(), 'seed', shape, values);
 }
 
 // against the plain form, which compiles fast

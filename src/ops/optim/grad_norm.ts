@@ -38,7 +38,8 @@ export function gradNorm(
   const norm = empty([2], 'gradient norm');
   let start = 0;
   for (const { grads, flags, ...sizes } of parts) {
-    const launch = { params: { ...sizes, start, interval }, threads: sizes.threads, flops: 8 * sizes.vectors };
+    const params = { ...sizes, start, interval };
+    const launch = { params, threads: sizes.threads, flops: 8 * sizes.vectors };
     dispatch('grad_norm/sum_squares', { grads, flags, partials }, launch);
     start += sizes.threads;
   }

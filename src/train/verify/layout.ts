@@ -1,4 +1,5 @@
 import type { Shape } from '../../autograd/shape.ts';
+import { transpose } from '../../data/host_tensor.ts';
 
 /** How the elements of a tensor in a file, of the file's `shape`, lie on the device. */
 export type Layout = {
@@ -32,15 +33,6 @@ export function rowsAt(places: readonly number[]): Layout {
     return out;
   };
   return { toDevice: (values) => move(values, false), toFile: (values) => move(values, true) };
-}
-
-/** Rows × columns to columns × rows. */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
-  const turned = new Float32Array(values.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c]!;
-  }
-  return turned;
 }
 
 /** [B, H, W, C] as [B, C, H, W], the layout of the PyTorch world. */

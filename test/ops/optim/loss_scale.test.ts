@@ -56,7 +56,7 @@ test('gradNorm() of a scaled loss is that of its gradients, and the optimizer un
   freeAll(plain);
 });
 
-test.each([Infinity, NaN])('gradNorm() halves the scale where a gradient is %s, and nothing moves', async (bad) => {
+test.each([Infinity, NaN])('gradNorm() halves the scale where a gradient is %s', async (bad) => {
   const opened = open(65536, 1999);
   const { skipped, state, scale } = await step(opened, bad);
   expect([skipped, state, scale]).toEqual([1, [1, 0, 0], { scale: 32768, goodSteps: 0 }]);
