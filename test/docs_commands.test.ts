@@ -52,7 +52,8 @@ test.each(PAGES)('%s names flags and fields that there are', (page) => {
   const named = [...code.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(([flag]) => flag);
   expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
   const fields = listFields().map(({ path }) => path);
-  const meant = [...code.matchAll(/\b(?:DATA|MODEL|TRAIN|COMPAT|BASELINES)(?:\.\w+)+/g)].map(([path]) => path);
+  const meant = [...code.matchAll(/\b(?:DATA|MODEL|TRAIN|COMPAT|BASELINES)(?:\.\w+)+/g)]
+    .map(([path]) => path);
   const unknown = meant.filter((path) => !fields.some((field) => `${field}.`.startsWith(`${path}.`)));
   expect(unknown).toEqual([]);
 });
