@@ -36,7 +36,12 @@ export function resultOf(
 
 export function writeReport(file: string, report: Report): void {
   report.machine.load.push(loadavg()[0]!);
-  writeFileSync(file, `${JSON.stringify(report, (_, value: unknown) => rounded(value), 1)}\n`);
+  writeJson(file, report);
+}
+
+/** Numbers with the digits that were measured. */
+export function writeJson(file: string, value: unknown): void {
+  writeFileSync(file, `${JSON.stringify(value, (_, each: unknown) => rounded(each), 1)}\n`);
 }
 
 export function readReport(file: string): Report {
