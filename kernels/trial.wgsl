@@ -2,8 +2,8 @@
 //
 //   fill      x[i] of a number of i and seed alone.  kind 0: f32 in [−1, 1) · 1: two f16 so · 2: any u32 ·
 //             3: a whole f32 below `below`
-//   compare   parts[t] = (max |x − y|, Σ y², how many of x and y are not finite) over every threads-th
-//             element from t on; of kind 2: (1 where any bit differs, …, 0)
+//   compare   parts[t] = (max |x − y|, Σ y², how many of x and y are finite in one alone, in both) over every
+//             threads-th element from t on; of kind 2: (1 where any bit differs, n, 0, n)
 //
 // shapes    x, y [count] words of 32 bits · parts [threads]
 // dispatch  fill: a thread per 4 words · compare: `threads` threads
@@ -53,16 +53,18 @@ fn compare(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   var found = vec4f(0.0);
   for (var i = thread; i < params.count; i += params.threads) {
     if (params.kind == 2u) {
-      found = max(found, vec4f(f32(x[i] != y[i]), 1.0, 0.0, 0.0));
+      found += vec4f(0.0, 1.0, 0.0, 1.0);
+      found.x = max(found.x, f32(x[i] != y[i]));
       continue;
     }
     let left = values_of(x[i]);
     let right = values_of(y[i]);
-    for (var j = 0u; j < 2u; j++) {
-      if (is_finite(left[j]) && is_finite(right[j])) {
+    for (var j = 0u; j < select(1u, 2u, params.kind == 1u); j++) {
+      let finite = vec2<bool>(is_finite(left[j]), is_finite(right[j]));
+      if (all(finite)) {
+        found += vec4f(0.0, right[j] * right[j], 0.0, 1.0);
         found.x = max(found.x, abs(left[j] - right[j]));
-        found.y += right[j] * right[j];
-      } else {
+      } else if (any(finite)) {
         found.z += 1.0;
       }
     }

@@ -7,7 +7,7 @@ import type { ModelSpec, Task } from '../../src/mtlora/spec.ts';
 import { loadConfig, modelSpec, type Config } from '../../src/train/config.ts';
 import { labelShape } from '../../src/train/loss.ts';
 import type { HostBatch } from '../../src/train/inputs.ts';
-import { compileTrainStep, type TrainStep } from '../../src/train/step.ts';
+import { compileTrainStep, planTrainStep, type TrainStep } from '../../src/train/step.ts';
 import { ROOT } from './machine.ts';
 
 const RELEASED = join(ROOT, 'configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml');
@@ -61,6 +61,12 @@ export async function buildStep(gpu: Gpu, each: Case): Promise<Built> {
       store.destroy();
     },
   };
+}
+
+/** Traces a case's step without compiling anything. */
+export async function planStep(gpu: Gpu, each: Case): Promise<void> {
+  const { config, spec } = describe(each);
+  await planTrainStep(gpu, new ParameterStore(gpu, spec), config, each.batch);
 }
 
 function describe({ size, img, tasks, batch }: Case): { config: Config; spec: ModelSpec } {

@@ -106,8 +106,13 @@ export async function compile<T>(
   gpu: Gpu, label: string, body: () => T,
 ): Promise<{ executable: Executable; result: T }> {
   const { program, result } = await traceChecked(gpu, label, body);
+  return { executable: await assemble(gpu, program), result };
+}
+
+/** Plans a traced program's memory and compiles its kernels, as they are. */
+export async function assemble(gpu: Gpu, program: Program): Promise<Executable> {
   dropDeadDispatches(program);
-  return { executable: await build(gpu, program), result };
+  return build(gpu, program);
 }
 
 async function traceChecked<T>(
@@ -124,11 +129,11 @@ async function traceChecked<T>(
   }
 }
 
-async function runOnce(
+/** Runs a traced program once and reads what it kept. */
+export async function runOnce(
   gpu: Gpu, program: Program, kept: readonly (Bound & { readonly bytes: number })[],
 ): Promise<ArrayBuffer[]> {
-  dropDeadDispatches(program);
-  const executable = await build(gpu, program);
+  const executable = await assemble(gpu, program);
   try {
     executable.run();
     return await executable.read(kept);

@@ -62,13 +62,27 @@ type Readback = Bound & { readonly bytes: number };
 
 /**
  * Runs both lists on the same random inputs. @returns their largest difference, relative to the root mean
- * square of the plain result; infinite where either holds a NaN or an infinity
+ * square of the plain result; infinite where one is finite and the other is not, or next to nothing is
  */
 export async function differenceIn(gpu: Gpu, trial: Trial, runOnce: RunOnce): Promise<number> {
   const unchecked = { ...gpu, guard: null, tuning: null };
   const { program, result } = trace(unchecked, trial.what, () => traceTrial(trial));
   const found = await runOnce(program, result.map(({ parts }) => parts));
   return Math.max(...found.map((bytes, i) => errorOf(new Float32Array(bytes), result[i]!.words)));
+}
+
+/** Launches on random inputs as a program of their own, which ends in them and keeps what they write. */
+export function standAlone(
+  gpu: Gpu, known: Pick<Trial, 'what' | 'before' | 'below'>, launches: readonly Dispatch[],
+): Program {
+  const unchecked = { ...gpu, guard: null, tuning: null };
+  return trace(unchecked, known.what, () => {
+    const trial = { ...known, fast: launches, plain: [] };
+    const twins = new Map([...partsOf(trial)].map(([storage, part]) =>
+      [storage, twinOf(trial, storage, part)] as const));
+    append([...known.before, ...launches], twins);
+    keep(...written(launches).map((storage) => ({ storage: twins.get(storage)! })));
+  }).program;
 }
 
 type Compared = { readonly parts: Readback; readonly words: number };
@@ -105,11 +119,13 @@ function partsOf({ before, fast, plain }: Trial): Map<Storage, Part> {
   const parts = new Map<Storage, Part>();
   for (const { uses, source } of [...before, ...fast, ...plain]) {
     for (const { storage, access, type } of uses) {
-      if (parts.has(storage)) continue;
+      const known = parts.get(storage);
       const kind = elementOf(source, type);
+      // what a kernel has no use for may be bound to anything: floats are bound as such somewhere
+      if (known && !(known.kind === 'u32' && kind !== 'u32')) continue;
       // tables on the device, such as offsets, mean something
       const isTable = storage.place !== null && access === 'read' && kind === 'u32';
-      parts.set(storage, { seed: parts.size, kind, isTable });
+      parts.set(storage, { seed: known?.seed ?? parts.size, kind, isTable });
     }
   }
   return parts;
@@ -152,13 +168,13 @@ function compareTwins(x: Storage, y: Storage, kind: number): Compared {
   return { parts, words };
 }
 
+// random inputs may well have no result, such as the root of a negative number, but not most of them
+const LEAST_FINITE = 0.1;
+
 function errorOf(parts: Float32Array, words: number): number {
-  let [largest, squares, odd] = [0, 0, 0];
-  for (let i = 0; i < parts.length; i += 4) {
-    largest = Math.max(largest, parts[i]!);
-    squares += parts[i + 1]!;
-    odd += parts[i + 2]!;
-  }
-  if (odd > 0) return Infinity;
-  return largest === 0 ? 0 : largest / Math.sqrt(squares / words);
+  const total = (at: number): number => parts.reduce((sum, part, i) => i % 4 === at ? sum + part : sum, 0);
+  const [squares, oneSided, finite] = [total(1), total(2), total(3)];
+  if (oneSided > 0 || finite < LEAST_FINITE * words) return Infinity;
+  const largest = parts.reduce((most, part, i) => i % 4 === 0 ? Math.max(most, part) : most, 0);
+  return largest === 0 ? 0 : largest / Math.sqrt(squares / finite);
 }

@@ -9,7 +9,7 @@ export type Choices = Readonly<Record<string, Readonly<Record<string, Choice>>>>
 
 type Say = (line: string) => void;
 
-const SHIPPED = fileURLToPath(new URL('../../kernels/tuned', import.meta.url));
+const SHIPPED = join(fileURLToPath(new URL('../../kernels/', import.meta.url)), 'tuned');
 
 /** Choices for one adapter: what the project brings for such ones, over it what the user's cache holds. */
 export class TuningTable {

@@ -1,0 +1,104 @@
+// Constants of kernels at Swin-T's shapes:
+//   node bench/tune.ts [FAMILY…] [--quick] [--repository] [--json FILE]
+//
+// Every candidate is checked against the plain form, and those that agree are timed in turns. What is faster
+// than the usual constants goes into the user's cache, which runs on this adapter and driver read from then
+// on; with --repository into kernels/tuned/, for all adapters of such a name. --quick: the heaviest few.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { AdapterSummary } from '../src/gpu/adapters.ts';
+import { cacheFolder } from '../src/gpu/driver.mjs';
+import { tunedFile, type Choices } from '../src/gpu/tuning_table.ts';
+import { openBench, ROOT } from './support/machine.ts';
+import { planStep, TASKS } from './support/model.ts';
+import { readOptions } from './support/options.ts';
+import { short, table, writeJson } from './support/report.ts';
+import { sitesOf, tuneSite, type Finding, type Site } from './support/tuner.ts';
+
+const HEAVIEST = 4;
+
+const options = readOptions(['repository']);
+const { gpu, machine } = await openBench(options.device);
+console.log(`${machine.adapter}, ${machine.cores} cores, commit ${machine.commit}`);
+try {
+  const sites = await sitesOf(() => planStep(gpu, {
+    size: 'swin-t', img: gpu.deviceClass === 'software' ? 224 : 448, tasks: TASKS.slice(0, 4),
+    batch: gpu.deviceClass === 'software' ? 1 : 32,
+  }));
+  const wanted = chosen(sites);
+  const findings: Finding[] = [];
+  for (const [i, site] of wanted.entries()) {
+    const found = await tuneSite(gpu, site);
+    findings.push(found);
+    console.log(`${i + 1}/${wanted.length} ${found.family}, ${found.shape}: ${says(found)}`);
+    for (const fault of found.wrong) console.log(`  wrong: ${fault}`);
+  }
+  const file = fileFor(gpu.adapter);
+  store(file, gpu.adapter, findings);
+  const header = ['family', 'shape', 'launches', 'usual ms', 'tuned ms', 'constants'];
+  console.log(`\n${table(header, findings.filter(({ choice }) => choice).map((found) => [
+    found.family, found.shape, String(found.count), short(found.usualMs), short(found.bestMs), wordsOf(found),
+  ]))}`);
+  console.log(`\nwritten to ${file}`);
+  if (options.json) writeJson(options.json, { machine, findings });
+} finally {
+  gpu.close();
+}
+
+function chosen(sites: readonly Site[]): Site[] {
+  const families = new Set(sites.map(({ family }) => family));
+  const unknown = options.names.find((name) => !families.has(name));
+  if (unknown !== undefined) {
+    throw new Error(`tune: must be one of ${[...families].sort().join(', ')}, got "${unknown}"`);
+  }
+  const wanted = options.names.length > 0 ? options.names : [...families];
+  return wanted.flatMap((name) => {
+    const own = sites.filter(({ family }) => family === name);
+    return options.quick ? own.slice(0, HEAVIEST) : own;
+  });
+}
+
+function says(found: Finding): string {
+  const { tried, choice, usualMs, bestMs } = found;
+  if (!choice) return `the usual constants stay (${short(usualMs)} ms, ${tried} tried)`;
+  return `${wordsOf(found)}, ${short(usualMs)} → ${short(bestMs)} ms, ${tried} tried`;
+}
+
+function wordsOf({ choice }: Finding): string {
+  return Object.entries(choice!).map(([name, value]) => `${name} ${value}`).join(', ');
+}
+
+// a software driver is the same on any machine but for its vector width; of a GPU the model matters
+function fileFor(adapter: AdapterSummary): string {
+  if (options.flags.has('repository')) return join(ROOT, 'kernels/tuned', `${classOf(adapter)}.json`);
+  const folder = cacheFolder();
+  if (!folder) throw new Error('tune: there is no place for the user\'s cache: set HOME or XDG_CACHE_HOME');
+  return tunedFile(folder, adapter);
+}
+
+function classOf({ name, software }: AdapterSummary): string {
+  const words = name.toLowerCase().match(/[a-z0-9]+/g)!;
+  return software ? words[0]! : words.join(' ');
+}
+
+/** Over what the file holds: a site that was tuned again has its new choice, or none. */
+function store(file: string, adapter: AdapterSummary, findings: readonly Finding[]): void {
+  const { name, driver } = adapter;
+  const own = options.flags.has('repository')
+    ? { adapters: classOf(adapter), tuned: `${machine.date} on ${name}, ${driver}` }
+    : { adapter: name, driver };
+  const old = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) as { choices: Choices } : null;
+  const all = new Map(Object.entries(old?.choices ?? {}).flatMap(([family, shapes]) =>
+    Object.entries(shapes).map(([shape, choice]) => [`${family}\n${shape}`, choice] as const)));
+  for (const { family, shape, choice } of findings) {
+    if (choice) all.set(`${family}\n${shape}`, choice);
+    else all.delete(`${family}\n${shape}`);
+  }
+  const choices: Record<string, Record<string, unknown>> = {};
+  for (const key of [...all.keys()].sort()) {
+    const [family, shape] = key.split('\n') as [string, string];
+    (choices[family] ??= {})[shape] = all.get(key);
+  }
+  mkdirSync(dirname(file), { recursive: true });
+  writeJson(file, { ...own, choices });
+}
