@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import type { AdapterSummary } from './adapters.ts';
 import type { Ask, Choice } from './tuning.ts';
 
+const SHIPPED = join(fileURLToPath(new URL('../../kernels/', import.meta.url)), 'tuned');
+
 /** By family, then by class of shapes. */
 export type Choices = Readonly<Record<string, Readonly<Record<string, Choice>>>>;
 
 type Say = (line: string) => void;
-
-const SHIPPED = join(fileURLToPath(new URL('../../kernels/', import.meta.url)), 'tuned');
 
 /** Choices for one adapter: what the project brings for such ones, over it what the user's cache holds. */
 export class TuningTable {

@@ -176,7 +176,7 @@ test('openGpu() runs only plain kernels where that is asked for', async () => {
 
 // the inputs of backward passes that only belong together with others
 const OPS: Record<string, (given: (shape: number[]) => Tensor) => Tensor> = {
-  linear: (given) => linear(given([70, 96]), given([64, 96]), given([64])),
+  linear: (given) => linear(given([70, 96]), given([64, 96]), null),
   layernorm: (given) => layernorm(given([65, 64]), given([64]), given([64])),
   windowAttention: (given) =>
     windowAttention(given([1, 14, 7, 288]), given([169, 3]), { heads: 3, windowSize: 7, shift: 3 }),
