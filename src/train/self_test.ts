@@ -18,16 +18,19 @@ export type Speed = {
   readonly name: string; readonly value: number; readonly unit: string; readonly of: string;
 };
 
+/** Relative errors of an op and of its gradients. */
+type Errors = { readonly output: number; readonly gradient: number };
+
 /** How far an op and its gradients were from their definition in f64. */
 export type Check = {
   readonly name: string;
-  readonly output: number;
-  readonly gradient: number;
+  readonly errors: Errors;
+  readonly allowed: Errors;
   readonly pass: boolean;
 };
 
-/** The largest relative errors that pass: those of float32, with room for a driver's own exp and sqrt. */
-export const TOLERANCE = { output: 1e-5, gradient: 1e-4 } as const;
+/** The largest errors that pass: those of float32 and of stored halves, with room for a driver's own exp. */
+const ALLOWED = { f32: { output: 1e-5, gradient: 1e-4 }, f16: { output: 1e-3, gradient: 3e-3 } } as const;
 
 const PRODUCT = { software: [3136, 384, 384], gpu: [4096, 2048, 2048] } as const;
 const COPIED_BYTES = { software: 2 ** 25, gpu: 2 ** 27 } as const;
@@ -78,24 +81,42 @@ async function timed(gpu: Gpu, executable: Executable, times: number): Promise<n
   return (performance.now() - start) / 1e3 / times;
 }
 
-type Checked = Readonly<Record<string, readonly [Op, Definition, readonly Shape[]]>>;
-
-/** Ops of every block, forward and backward, in the form of their kernels that the device runs. */
-const CHECKS: Checked = {
-  matmul: [(x, w, b) => linear(x!, w!, b!), linearDefinition, [[196, 384], [192, 384], [192]]],
-  layernorm: [(x, w, b) => layernorm(x!, w!, b!), layernormDefinition, [[784, 96], [96], [96]]],
-  attention: [(qkv, table) => windowAttention(qkv!, table!, ATTENTION), attentionDefinition,
-    [[1, ATTENTION.side, ATTENTION.side, 3 * ATTENTION.heads * ATTENTION.headDim],
-      [(2 * ATTENTION.windowSize - 1) ** 2, ATTENTION.heads]]],
+/** `halves`: inputs that are stored as f16, where the device can; `fixed`: those that do not train. */
+type Checked = {
+  readonly op: Op;
+  readonly definition: Definition;
+  readonly shapes: readonly Shape[];
+  readonly halves?: readonly number[];
+  readonly fixed?: readonly number[];
 };
 
-export async function checkOps(gpu: Gpu, ops: Checked = CHECKS): Promise<Check[]> {
+const MATMUL: Checked = {
+  op: (x, w, b) => linear(x!, w!, b!), definition: linearDefinition, shapes: [[196, 384], [192, 384], [192]],
+};
+const { side, heads, headDim, windowSize } = ATTENTION;
+
+/** Ops of every block, forward and backward, in the form of their kernels that the device runs. */
+const CHECKS: Readonly<Record<string, Checked>> = {
+  matmul: MATMUL,
+  'matmul f16': { ...MATMUL, halves: [0, 1], fixed: [1] },
+  layernorm: {
+    op: (x, w, b) => layernorm(x!, w!, b!), definition: layernormDefinition, shapes: [[784, 96], [96], [96]],
+  },
+  attention: {
+    op: (qkv, table) => windowAttention(qkv!, table!, ATTENTION), definition: attentionDefinition,
+    shapes: [[1, side, side, 3 * heads * headDim], [(2 * windowSize - 1) ** 2, heads]],
+  },
+};
+
+export async function checkOps(gpu: Gpu, ops: typeof CHECKS = CHECKS): Promise<Check[]> {
   const checks: Check[] = [];
-  for (const [name, [op, definition, shapes]] of Object.entries(ops)) {
-    const { output, gradient } = await gradcheck(gpu, op, definition, shapes,
-      { tolerance: Infinity, gradTolerance: Infinity });
-    const pass = output <= TOLERANCE.output && gradient <= TOLERANCE.gradient;
-    checks.push({ name, output, gradient, pass });
+  for (const [name, { op, definition, shapes, halves = [], fixed = [] }] of Object.entries(ops)) {
+    if (halves.length > 0 && !gpu.features.has('shader-f16')) continue;
+    const allowed = ALLOWED[halves.length > 0 ? 'f16' : 'f32'];
+    const errors = await gradcheck(gpu, op, definition, shapes,
+      { halves, fixed, tolerance: Infinity, gradTolerance: Infinity });
+    const pass = errors.output <= allowed.output && errors.gradient <= allowed.gradient;
+    checks.push({ name, errors, allowed, pass });
   }
   return checks;
 }
