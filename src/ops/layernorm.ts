@@ -3,6 +3,7 @@ import { recall, recomputable, record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
+import { tuned, upTo } from '../gpu/tuning.ts';
 import { sumColumns } from './column_sums.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
 
@@ -114,7 +115,9 @@ function choose(x: Tensor, eps: number): Choice {
   const rows = size(x.shape) / channels;
   const tile = kernelForm(gpu) === 'tile' ? chooseTile(gpu, rows, channels, eps) : null;
   if (tile) return tile;
-  const run = Math.max(MIN_RUN, Math.ceil(rows / MAX_RUNS[gpu.deviceClass]));
+  const { most } = tuned(gpu, 'layernorm', `${upTo(rows)} of ${channels}`,
+    { most: MAX_RUNS[gpu.deviceClass] }, () => [4, 8, 16, 32, 64].map((runs) => ({ most: runs })));
+  const run = Math.max(MIN_RUN, Math.ceil(rows / most));
   const runs = Math.ceil(rows / run);
   const items = channels % 4 === 0 ? channels / 4 : channels;
   const params = { rows, channels, items, eps, run, runs };
