@@ -5,6 +5,7 @@ import { dispatch, tracing } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
+import { thinLaunch } from './matmul_thin.ts';
 import { tileMatmul } from './matmul_tile.ts';
 
 /** A matrix, or a batch of them, inside a tensor: element strides and an offset. */
@@ -70,7 +71,7 @@ function launch(job: Gemm): void {
     bias_batch: job.biasBatch ?? 0, scale, accumulate: Number(accumulate),
   };
   const form = kernelForm(gpu);
-  const panel = form === 'panel' ? panelLaunch(gpu, job) : null;
+  const panel = form === 'panel' ? thinLaunch(gpu, job) ?? panelLaunch(gpu, job) : null;
   if (panel) {
     dispatch('matmul_panel/forward', buffers, { ...panel, flops, params: { ...common, ...panel.params } });
     return;

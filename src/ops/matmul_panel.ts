@@ -5,9 +5,10 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Launch } from '../gpu/program.ts';
 import { isForced } from './kernel_form.ts';
 import type { Gemm, Matrix } from './matmul.ts';
+import { tunedPanel } from './panel_choices.ts';
 
 type PanelColumns = keyof typeof DEPTHS;
-type PanelLaunch = Launch & { params: Record<string, number> };
+export type PanelLaunch = Launch & { params: Record<string, number> };
 
 const CORES = availableParallelism();
 const MIN_ROWS = 32;
@@ -41,11 +42,16 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
     generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
     params: {
       m: extent, n: width, rows, y_stream: 0, mask_row: mask?.row ?? 0,
-      s_at: s.at ?? 0, s_batch: s.batch ?? 0, s_row: s.row, s_col: s.col,
-      p_at: p.at ?? 0, p_batch: p.batch ?? 0, p_row: p.row, p_col: p.col,
+      ...placesOf(s, p),
     },
   };
 }
+
+/** Where the factors lie, as panel kernels' parameters. */
+export const placesOf = (s: Factor, p: Factor) => ({
+  s_at: s.at ?? 0, s_batch: s.batch ?? 0, s_row: s.row, s_col: s.col,
+  p_at: p.at ?? 0, p_batch: p.batch ?? 0, p_row: p.row, p_col: p.col,
+});
 
 type Factor = Omit<Matrix, 'tensor'>;
 
@@ -65,12 +71,13 @@ function formOf(gpu: Gpu, job: Gemm, s: Factor, p: Factor, turned: boolean): Pan
   const { m, n, k, y, mask } = job;
   const [extent, width] = turned ? [n, m] : [m, n];
   const lanes = gpu.subgroupSize;
-  const columns = columnsFor(width, lanes);
+  const [stream, panel] = [streamOf(s, extent, k), panelOf(p, width, k)];
+  const usual = columnsFor(width, lanes);
+  const { columns, depth } = tunedPanel(gpu, { rows: extent, width, k }, `${stream} ${panel}`,
+    { columns: usual, depth: k <= 8 ? 8 : DEPTHS[usual] });
   const even = width % (columns * lanes) === 0 && quads({ ...y, col: 1 }, width, y.row);
   return {
-    lanes, columns, depth: k <= 8 ? 8 : DEPTHS[columns],
-    stream: streamOf(s, extent, k),
-    panel: panelOf(p, width, k),
+    lanes, columns, depth, stream, panel,
     store: turned ? 'rows' : even ? 'vec4' : 'scalar',
     bias: Boolean(job.bias),
     mask: mask ? turned ? 'stream' : MASKED[mask.on] : undefined,
@@ -87,11 +94,12 @@ function panelOf(p: Factor, n: number, k: number): PanelForm['panel'] {
   return p.col === 1 && quads(p, n, p.row) ? 'columns' : 'scalar';
 }
 
-const quads = ({ at = 0, batch = 0 }: Factor, extent: number, stride: number): boolean =>
+/** Whether four elements can be read at once. */
+export const quads = ({ at = 0, batch = 0 }: Factor, extent: number, stride: number): boolean =>
   [at, batch, extent, stride].every((value) => value % 4 === 0);
 
-// few, as each fills its panels anew, but as many for one core as for another, and more of long ones
-function rowTiles(m: number, others: number): number {
+/** Few, as each fills its panels anew, but as many for one core as for another, and more of long ones. */
+export function rowTiles(m: number, others: number): number {
   const most = Math.max(1, Math.floor(m / MIN_ROWS));
   const counts = Array.from({ length: most }, (_, i) => i + 1);
   const enough = (count: number): boolean => others * count >= (m / count >= LONG ? 2 * CORES : CORES);

@@ -31,6 +31,10 @@ test('linear() takes a batch of weights, with bias', () =>
   gradcheck(gpu(), (x, w, b) => linear(x!, w!, b!), linearDefinition(5, 7, 3, 2),
     [[2, 5, 3], [2, 7, 3], [2, 7]]));
 
+test('linear() by panel takes thin sides, of a batch', () =>
+  gradcheck(gpu(), (x, w) => linear(x!, w!, null), linearDefinition(41, 8, 100, 3),
+    [[3, 41, 100], [3, 8, 100]], { around: (body) => withKernelForm('panel', body) }));
+
 test('linear() gives no gradient to a frozen weight and launches nothing for it', async () => {
   const frozen = lasting(gpu(), 'w', [8, 4]);
   const x = lasting(gpu(), 'x', [3, 4]);
