@@ -1,7 +1,7 @@
 // mtlora_tile: the adapted linear layer for GPUs: a workgroup's tile of the base product stays in registers
 // while each low-rank update is added to it and each output is written (lib/tile_product).
 //
-//   forward   base = x Wᵀ + b        y[g] = base + p_g bt_g     (+ p_0 bt_0 for g > 0 where tasks include it)
+//   forward   base = x Wᵀ        y[g] = base + p_g bt_g + b     (+ p_0 bt_0 for g > 0 where tasks include it)
 //
 // shapes    x [M, K] (the shared stream) · w [N, K] · bias [N] · p [M, R] = scale · input Aᵀ, branches side
 //           by side · bt [R, N] · offsets [G + 1] first column of each branch, then R · y [G, M, N], stream 0
@@ -10,7 +10,7 @@
 // tuning    BM, BN = a tile's sides; BK = its depth; TM × TN outputs a thread: WG = BM/TM · BN/TN threads
 //           ItemP, WIDTH_P = 4 where all branches begin and end at multiples of 4 · SEVERAL = 0 where there
 //           is one stream: the base need not outlive its update · UNROLL as in matmul_tile
-// numerics  f32; a branch's sum is added onto the base
+// numerics  f32; a branch's sum is added onto the base, the bias last
 // uses      lib/index lib/tile_blocks lib/tile_product
 const BM = 64u;                 // tune: 64 96 128
 const BN = 128u;                // tune: 64 96 128
@@ -95,7 +95,9 @@ fn store(sum: Quads, g: u32, m0: u32, n0: u32, lane: u32) {
   for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
     let m = m0 + row_of(lane, i);
     let n = n0 + column_of(lane, i);
-    if (m < params.m && n < params.n) { y[((g * params.m + m) * params.n + n) / 4u] = sum[i]; }
+    if (m >= params.m || n >= params.n) { continue; }
+    let b = select(vec4f(), bias[n / 4u], params.has_bias == 1u);
+    y[((g * params.m + m) * params.n + n) / 4u] = sum[i] + b;
   }
 }
 
@@ -107,12 +109,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let m0 = tile / tiles_n * BM;
   let n0 = tile % tiles_n * BN;
   if (m0 >= params.m) { return; }
-  var sum = Quads();
-  if (params.has_bias == 1u) {
-    for (var i = 0u; i < until(TM * COLUMN_QUADS); i++) {
-      sum[i] = bias[min(n0 + column_of(lane, i), params.n - 4u) / 4u];
-    }
-  }
+  var sum = Held();
   for (var k0 = 0u; k0 < params.k; k0 += BK) {
     load_base(m0, n0, k0, lane);
     workgroupBarrier();
@@ -131,7 +128,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
       multiply_tiles(&sum, lane);
       workgroupBarrier();
     }
-    store(sum, g, m0, n0, lane);
+    store(collected(&sum, lane), g, m0, n0, lane);
     if (SEVERAL == 1u && g == 0u && params.include_shared == 1u) { base = sum; }
   }
 }

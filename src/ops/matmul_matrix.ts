@@ -1,32 +1,24 @@
-import { matmulMatrix } from '../../kernels/matmul_matrix.ts';
+import type { Tensor } from '../autograd/tensor.ts';
 import type { Gpu, MatrixShape } from '../gpu/device.ts';
-import type { Launch } from '../gpu/program.ts';
-import type { Gemm } from './matmul.ts';
 
-type MatrixTile = {
-  readonly tile: Readonly<Record<string, number>> & Readonly<Record<'BM' | 'BN' | 'BK', number>>;
-  readonly generated: NonNullable<Launch['generated']>;
-};
+type MatrixTile = Readonly<Record<string, number>> & Readonly<Record<'BM' | 'BN' | 'BK', number>>;
 
 // a tile of four subgroups, two by two, whose sums a thread can hold
 const [BM, BN, BK, SUBGROUPS] = [128, 64, 32, 4];
 
 /**
- * The tile of a product by matrix units, where the device has them, a factor is stored as f16 and the product
- * is worth it; else null. The other factor may be a weight in f32: it is rounded to f16 on its way.
+ * The tile of a product [m, n] by matrix units, where the device has them, a factor is stored as f16 and the
+ * product is worth it; else null. The other factor may be a weight in f32: it is rounded to f16 on its way.
  */
-export function matrixTile(gpu: Gpu, { a, b, m, n }: Gemm): MatrixTile | null {
+export function matrixTile(gpu: Gpu, factors: readonly Tensor[], m: number, n: number): MatrixTile | null {
   const shape = gpu.matrices.find(fits);
-  const halves = [a, b].some(({ tensor }) => tensor.dtype === 'f16');
+  const halves = factors.some(({ dtype }) => dtype === 'f16');
   if (!shape || !halves || m < BM / 4 || n < BN / 2) return null;
   const WG = SUBGROUPS * gpu.subgroupSize;
   const TM = 8;
   return {
-    generated: { key: 'matmul_matrix', code: matmulMatrix },
-    tile: {
-      BM, BN, BK, TM, TN: BM * BN / WG / TM, WG, SUBGROUP: gpu.subgroupSize,
-      MATRIX_M: shape.m, MATRIX_N: shape.n, MATRIX_K: shape.k,
-    },
+    BM, BN, BK, TM, TN: BM * BN / WG / TM, WG, SUBGROUP: gpu.subgroupSize,
+    MATRIX_M: shape.m, MATRIX_N: shape.n, MATRIX_K: shape.k,
   };
 }
 

@@ -1,7 +1,9 @@
+import { matrixForm } from '../../kernels/matrix_form.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import type { Gemm, Matrix } from './matmul.ts';
 import { matrixTile } from './matmul_matrix.ts';
+import { tunedTile } from './tile_choices.ts';
 
 // a device with fewer workgroups than this is not busy: long sums are cut into runs
 const BUSY = 1024;
@@ -20,14 +22,15 @@ type Tile = Readonly<Record<'BM' | 'BN' | 'BK' | 'TM' | 'TN' | 'WG', number>>;
 export function tileMatmul(job: Gemm, buffers: Readonly<Record<string, Tensor>>, params: Params): void {
   const { m, n, k, batch = 1 } = job;
   const { gpu } = tracing('matmul');
-  const matrix = matrixTile(gpu, job);
-  const tile: Tuning & Pick<Tile, 'BM' | 'BN' | 'BK'> = matrix?.tile ?? tileFor(m, n);
+  const matrix = matrixTile(gpu, [job.a.tensor, job.b.tensor], m, n);
+  const tile: Tuning & Pick<Tile, 'BM' | 'BN' | 'BK'> = matrix ?? tunedTile(gpu, { m, n, k }, tileFor(m, n));
   const tiles = batch * Math.ceil(m / tile.BM) * Math.ceil(n / tile.BN);
   const flops = 2 * batch * m * n * k;
   const UNROLL = Number(gpu.deviceClass === 'gpu');
   const tuning = { ...tile, ...readingOf(job), UNROLL };
   const file = matrix ? 'matmul_matrix' : 'matmul_tile';
-  const generated = matrix ? { generated: matrix.generated } : {};
+  const generated = matrix
+    ? { generated: { key: file, code: () => matrixForm('matmul_tile') } } : {};
   const most = Math.floor(Math.min(
     MAX_SPLITS, BUSY / tiles, k / SHORTEST_RUN, k * (m + n) / (2 * m * n * WORTH),
   ));

@@ -132,9 +132,10 @@ function launchForward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: T
     m, n, k, rank, streams: branches.length,
     has_bias: Number(bias !== null), include_shared: Number(tasksIncludeShared),
   };
-  const tile = form === 'tile' ? mtloraTile(gpu, job) : null;
+  const tile = form === 'tile' ? mtloraTile(gpu, job, [x, w]) : null;
   if (tile) {
-    dispatch('mtlora_tile/forward', buffers, { ...tile, flops, params });
+    const { file, ...launch } = tile;
+    dispatch(`${file}/forward`, buffers, { ...launch, flops, params });
   } else {
     const threads = Math.ceil(m / 4) * Math.ceil(n / 4);
     dispatch('mtlora_linear/forward', buffers, { threads, flops, params });

@@ -1,5 +1,5 @@
-// matmul_matrix: matmul_tile on the hardware's matrix units, where lib/matrix_product takes the place of
-// lib/tile_product. Experimental in Dawn, hence not a file that compiles anywhere.
+// matrix_form: matmul_tile and mtlora_tile on the hardware's matrix units, where lib/matrix_product takes the
+// place of lib/tile_product. Experimental in Dawn, hence not files that compile anywhere.
 import { readFileSync } from 'node:fs';
 
 const NEEDED = [
@@ -8,9 +8,9 @@ const NEEDED = [
 ];
 const USES = /^\/\/ uses\s+(.+)$/m;
 
-/** The WGSL of the kernel, with matmul_tile's entry points and tuning and lib/matrix_product's. */
-export function matmulMatrix(): string {
-  const tile = textOf('matmul_tile');
+/** The WGSL of a tile form, with its entry points and tuning and lib/matrix_product's. */
+export function matrixForm(file: 'matmul_tile' | 'mtlora_tile'): string {
+  const tile = textOf(file);
   const [, uses] = USES.exec(tile)!;
   const libraries = uses!.replace('lib/tile_product', 'lib/matrix_product').trim().split(/\s+/);
   return [...NEEDED, tile, ...libraries.map(textOf)].join('\n');
