@@ -9,7 +9,7 @@ const WORKGROUP_BYTES = 16384;
 const MOST_THREADS = 256;
 const FEWEST_THREADS = 64;
 
-/** The tile that was tuned for a product [m, k] · [k, n]; where a side is short there is only the usual one. */
+/** The tile that was tuned for a product [m, k] · [k, n]; of a short side there is only the usual one. */
 export function tunedTile(
   gpu: Gpu, { m, n, k }: Readonly<Record<'m' | 'n' | 'k', number>>, usual: Tile,
 ): Tile {
