@@ -26,14 +26,42 @@ export function readBytes(path: string): Uint8Array<ArrayBuffer> {
   });
 }
 
+/** A file that cannot be written, told in one sentence which names it. `code` is the operating system's. */
+export class WriteError extends Error {
+  override readonly name = 'WriteError';
+  readonly code: string;
+
+  constructor(path: string, cause: NodeJS.ErrnoException) {
+    const code = cause.code ?? '';
+    super(`Cannot write "${path}": ${REASONS[code] ?? cause.message}`, { cause });
+    this.code = code;
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  ENOENT: 'its folder does not exist',
+  EISDIR: 'it is a folder',
+};
+
+/** Runs what writes `path`; whatever the operating system refuses becomes a WriteError. */
+export function writing<T>(path: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw new WriteError(path, error as NodeJS.ErrnoException);
+  }
+}
+
 /** Writes `<path>.tmp`, has the disk hold it, and renames: `path` is never seen half-written. */
 export function writeBytes(path: string, chunks: Iterable<Uint8Array>): void {
-  try {
+  writing(path, () => {
     writeAndRename(`${path}.tmp`, path, chunks);
     syncDirectory(dirname(path));
-  } catch (error) {
-    throw new Error(`Cannot write "${path}": ${(error as Error).message}`, { cause: error });
-  }
+  });
 }
 
 function writeAndRename(temporary: string, path: string, chunks: Iterable<Uint8Array>): void {

@@ -1,6 +1,7 @@
 // NumPy's .npy: magic, version, header length, a Python dict as text, then the values.
 import { writeFileSync } from 'node:fs';
 import { decoding, readFile } from './file.ts';
+import { writing } from './file_bytes.ts';
 
 /** `data` is row-major whatever the file's order is. */
 export type NpyArray = { readonly shape: readonly number[]; readonly data: NpyData };
@@ -78,5 +79,6 @@ export function writeNpy(path: string, shape: readonly number[], data: Float32Ar
   header.writeUInt16LE(size, 8);
   header.write(text, 10);
   header[9 + size] = 10;
-  writeFileSync(path, Buffer.concat([header, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]));
+  const bytes = Buffer.concat([header, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
+  writing(path, () => writeFileSync(path, bytes));
 }

@@ -5,6 +5,7 @@ import type { DecodedPng } from 'fast-png';
 import { PNG } from 'pngjs';
 import { decoding, readFile } from './file.ts';
 import type { Picture } from './file.ts';
+import { writing } from './file_bytes.ts';
 
 /** `data` is [height, width]. */
 export type LabelMap = {
@@ -90,17 +91,20 @@ export function writePalettePng(path: string, picture: Picture & { readonly pale
   if (beyond !== undefined) {
     throw new Error(`writePalettePng: the palette must hold colour ${beyond}, got ${palette.length} colours`);
   }
-  writeFileSync(path, encode({ width, height, data, depth: 8, channels: 1, palette }));
+  const bytes = encode({ width, height, data, depth: 8, channels: 1, palette });
+  writing(path, () => writeFileSync(path, bytes));
 }
 
 /** `data` is [height, width]. */
 export function writeGrayPng(path: string, picture: Picture): void {
-  writeFileSync(path, encodePicture(picture, 0));
+  const bytes = encodePicture(picture, 0);
+  writing(path, () => writeFileSync(path, bytes));
 }
 
 /** `data` is [height, width, 3]. */
 export function writeRgbPng(path: string, picture: Picture): void {
-  writeFileSync(path, encodeRgbPng(picture));
+  const bytes = encodeRgbPng(picture);
+  writing(path, () => writeFileSync(path, bytes));
 }
 
 /** The bytes of a PNG file; `data` is [height, width, 3]. */

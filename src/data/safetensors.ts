@@ -13,6 +13,7 @@ type Entry = { name: string; begin: number; end: number; tensor: HostTensor };
 
 const MAX_HEADER_BYTES = 100_000_000;
 const CHECKSUM = 'mtlora.sha256';
+const BLANK = '0'.repeat(64);
 
 /** Tensors are views of one buffer; a checksum in the metadata is verified and left out. */
 export function readSafetensors(path: string): SafetensorsFile {
@@ -20,28 +21,35 @@ export function readSafetensors(path: string): SafetensorsFile {
   return decoding(path, () => parse(bytes));
 }
 
-/** Writes `tensors` in one atomic step, with the SHA-256 of their bytes in the metadata. */
+/** Writes `tensors` in one atomic step, with the SHA-256 of the file in the metadata. */
 export function writeSafetensors(
   path: string, tensors: ReadonlyMap<string, HostTensor>, metadata: Readonly<Record<string, string>> = {},
 ): void {
   for (const [name, tensor] of tensors) checkHostTensor(name, tensor);
   // Widest items first: every tensor is then aligned to its own item, and readers need not copy.
   const sorted = [...tensors].sort(([, a], [, b]) => itemBytes(b.dtype) - itemBytes(a.dtype));
-  const hash = createHash('sha256');
   let end = 0;
   const entries = sorted.map(([name, tensor]) => {
     const begin = end;
     end += tensor.data.byteLength;
-    hash.update(bytesOf(tensor));
     return [name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, end] }] as const;
   });
-  const all = { ...metadata, [CHECKSUM]: hash.digest('hex') };
+  const all = { [CHECKSUM]: BLANK, ...metadata };
   const json = Buffer.from(JSON.stringify({ __metadata__: all, ...Object.fromEntries(entries) }));
   const length = Math.ceil(json.length / 8) * 8;
   const head = Buffer.alloc(8 + length, ' ');
   head.writeBigUInt64LE(BigInt(length));
   json.copy(head, 8);
-  writeBytes(path, [head, ...sorted.map(([, tensor]) => bytesOf(tensor))]);
+  const chunks = [head, ...sorted.map(([, tensor]) => bytesOf(tensor))];
+  const checksum = digest(...chunks);           // of the file with a blank in its place
+  head.write(checksum, head.indexOf(BLANK), 'latin1');
+  writeBytes(path, chunks);
+}
+
+function digest(...chunks: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 function parse(bytes: Uint8Array<ArrayBuffer>): SafetensorsFile {
@@ -59,7 +67,7 @@ function parse(bytes: Uint8Array<ArrayBuffer>): SafetensorsFile {
   const read = Object.entries(entries).map(([name, entry]) => readEntry(name, entry, data));
   checkCoverage(read, data.length);
   const { [CHECKSUM]: checksum, ...rest } = metadata as Record<string, string>;
-  if (checksum !== undefined) verify(checksum, data);
+  if (checksum !== undefined) verify(checksum, bytes, data);
   return { tensors: new Map(read.map(({ name, tensor }) => [name, tensor])), metadata: rest };
 }
 
@@ -124,11 +132,14 @@ function checkCoverage(entries: readonly Entry[], bytes: number): void {
   if (covered !== bytes) throw new Error(`the tensors must fill ${bytes} bytes of data, got ${covered}`);
 }
 
-function verify(checksum: string, data: Uint8Array): void {
-  const actual = createHash('sha256').update(data).digest('hex');
-  if (actual !== checksum) {
-    throw new Error(`the data must have SHA-256 ${checksum}, got ${actual} (the file is damaged)`);
-  }
+/** Holds the file, or in older ones the data alone, to its checksum. */
+function verify(checksum: string, bytes: Uint8Array<ArrayBuffer>, data: Uint8Array): void {
+  const head = Buffer.from(bytes.slice(0, bytes.length - data.length));
+  const at = head.indexOf(checksum);
+  head.write(BLANK, Math.max(at, 0), 'latin1');
+  const actual = digest(head, data);
+  if (actual === checksum || digest(data) === checksum) return;
+  throw new Error(`the file must have SHA-256 ${checksum}, got ${actual} (it is damaged)`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

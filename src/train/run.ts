@@ -2,9 +2,11 @@
 import { rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { listSamples } from '../data/dataset.ts';
+import { WriteError } from '../data/file_bytes.ts';
 import type { Loader } from '../data/loader.ts';
 import { countBatches } from '../data/order.ts';
 import { openGpu, type Gpu } from '../gpu/device.ts';
+import { GpuError } from '../gpu/errors.ts';
 import { describePlan } from '../gpu/plan.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import { expectSameRun, loadOptimizer, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -96,7 +98,7 @@ export async function runTraining(
     if (!last) throw new Exit(130, 'Interrupted: all is trained and saved, the evaluation is not complete');
     return last;
   } catch (error) {
-    throw error instanceof DivergedError ? diverged(run, error) : error;
+    throw advised(run, error);
   } finally {
     terminal.status(null);
   }
@@ -173,7 +175,9 @@ async function startingPoint(
   if (autoResume) {
     for (const path of own) {
       try {
-        return await readCheckpoint(path);
+        const found = await readCheckpoint(path);
+        if (found.run) return found;
+        throw new Error(`Cannot resume from "${path}": it holds a model alone`);
       } catch (error) {
         say(`warning: ${(error as Error).message}; trying the checkpoint before it`);
       }
@@ -236,10 +240,15 @@ function interrupted({ folder, options }: Run, checkpoint: string): Exit {
   return new Exit(130, `Interrupted: all is saved in "${path}". To go on:\n  ${options.resumeCommand(path)}`);
 }
 
-function diverged({ folder, options }: Run, error: DivergedError): Error {
+/** How to go on after what went wrong with the numbers, the disk or the device. */
+function advised({ folder, options }: Run, error: unknown): unknown {
+  const diverged = error instanceof DivergedError;
+  if (!diverged && !(error instanceof WriteError) && !(error instanceof GpuError)) return error;
   const [good] = folder.checkpoints();
-  const advice = good === undefined ? 'there is no checkpoint yet, so start again with a lower TRAIN.BASE_LR'
-    : `the last good checkpoint is "${good}". To go on, if need be with a lower TRAIN.BASE_LR:\n`
+  const slower = 'a lower TRAIN.BASE_LR';
+  const advice = good === undefined
+    ? `there is no checkpoint yet, so start again${diverged ? ` with ${slower}` : ''}`
+    : `the last good checkpoint is "${good}". To go on${diverged ? `, if need be with ${slower}` : ''}:\n`
       + `  ${options.resumeCommand(good)}`;
   return new Error(`${error.message}; ${advice}`, { cause: error });
 }

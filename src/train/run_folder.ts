@@ -6,7 +6,7 @@ import {
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { writeBytes } from '../data/file_bytes.ts';
+import { writeBytes, writing } from '../data/file_bytes.ts';
 import type { Config } from './config.ts';
 import { isInterruption, sortCheckpoints } from './checkpoint_names.ts';
 
@@ -39,7 +39,7 @@ export class RunFolder {
 
   constructor(path: string) {
     this.path = path;
-    mkdirSync(path, { recursive: true });
+    writing(path, () => mkdirSync(path, { recursive: true }));
     this.#lock = takeLock(join(resolve(path), LOCK), path);
   }
 
@@ -54,7 +54,8 @@ export class RunFolder {
 
   /** Appends a line to the log, on disk once this returns. */
   log(entry: LogEntry): void {
-    appendFileSync(this.file(LOG), `${JSON.stringify(entry)}\n`, { flush: true });
+    const line = `${JSON.stringify(entry)}\n`;
+    writing(this.file(LOG), () => appendFileSync(this.file(LOG), line, { flush: true }));
   }
 
   /** Goes back to `step`: forgets what the log says of later ones and sets later checkpoints aside. */
@@ -128,7 +129,7 @@ function takeLock(lock: string, path: string): string {
 function linkOwner(lock: string): boolean {
   const own = `${lock}.${process.pid}`;
   const owner: Owner = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
-  writeFileSync(own, JSON.stringify(owner));
+  writing(own, () => writeFileSync(own, JSON.stringify(owner)));
   try {
     linkSync(own, lock);
     return true;

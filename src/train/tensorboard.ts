@@ -7,6 +7,7 @@ import { appendFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Picture } from '../data/file.ts';
+import { writing } from '../data/file_bytes.ts';
 import { encodeRgbPng } from '../data/png.ts';
 
 type Bytes = Uint8Array;
@@ -39,7 +40,8 @@ export class EventFile {
   }
 
   #append(...fields: Bytes[]): void {
-    appendFileSync(this.path, frame(Buffer.concat([double(1, Date.now() / 1000), ...fields])));
+    const bytes = frame(Buffer.concat([double(1, Date.now() / 1000), ...fields]));
+    writing(this.path, () => appendFileSync(this.path, bytes));
   }
 }
 

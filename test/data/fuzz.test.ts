@@ -53,8 +53,7 @@ function safetensorsFile(): Uint8Array {
 const FORMATS: Format[] = [
   { name: 'zip', original: readFileSync(`${READER}_zip.pth`), checked: true, read: readPth },
   { name: 'legacy', original: readFileSync(`${READER}_legacy.pth`), checked: false, read: readPth },
-  // Only the data has a checksum there; a name or a metadata field may change unseen.
-  { name: 'safetensors', original: safetensorsFile(), checked: false, read: readSafetensors },
+  { name: 'safetensors', original: safetensorsFile(), checked: true, read: readSafetensors },
 ];
 
 for (const { name, original, checked, read } of FORMATS) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,7 +116,34 @@ test('readSafetensors() finds a flipped bit by the checksum', () => {
   const bytes = readFileSync(path);
   bytes[bytes.length - 2]! ^= 4;
   writeFileSync(path, bytes);
-  expect(() => readSafetensors(path)).toThrow(/the data must have SHA-256 [0-9a-f]{64}, got .*damaged/);
+  expect(() => readSafetensors(path)).toThrow(/the file must have SHA-256 [0-9a-f]{64}, got .*damaged/);
+});
+
+test('readSafetensors() finds a changed name and changed metadata by the checksum', () => {
+  writeSafetensors(path, ALL, { position: '{"step":3}' });
+  const whole = readFileSync(path, 'latin1');
+  for (const [was, is] of [['"i64"', '"i65"'], ['\\"step\\":3', '\\"step\\":7']] as const) {
+    expect(whole).toContain(was);
+    writeFileSync(path, whole.replace(was, is), 'latin1');
+    expect(() => readSafetensors(path)).toThrow(/the file must have SHA-256/);
+  }
+});
+
+test('readSafetensors() takes the checksum of older files, which is of the data alone', () => {
+  const data = Uint8Array.of(1, 2, 3);
+  const sha = createHash('sha256').update(data).digest('hex');
+  const entry = '"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}';
+  const old = (checksum: string): void => {
+    const json = `{"__metadata__":{"mtlora.sha256":"${checksum}"},${entry}}`;
+    const head = Buffer.alloc(8 + json.length);
+    head.writeBigUInt64LE(BigInt(json.length));
+    head.write(json, 8);
+    writeFileSync(path, Buffer.concat([head, data]));
+  };
+  old(sha);
+  expect(readSafetensors(path).tensors.get('a')!.data).toEqual(data);
+  old(sha.replace(/^./, (first) => first === '0' ? '1' : '0'));
+  expect(() => readSafetensors(path)).toThrow(/the file must have SHA-256/);
 });
 
 test('readSafetensors() refuses every cut of a file, and a folder', () => {
