@@ -8,10 +8,11 @@
 //   scale_by y = b₀ · a         b a single value on the device
 //   gelu     y = a · Φ(a)          Φ(v) = ½ (1 + erf(v/√2)), the exact form
 //   gelu_backward   y = b · (Φ(a) + a φ(a))      a the input, b = dy, φ the normal density
+//   gelu_both       gelu_backward, and again = gelu
 //   relu     y = max(a, 0)
 //   relu_backward   y = b where a > 0, else 0
 //
-// shapes    a, b, y [count], padded to whole vec4
+// shapes    a, b, y, again [count], padded to whole vec4
 // dispatch  items of vec4
 // tuning    WG = threads in a workgroup
 // numerics  erf is off by 1.5e-7 at most, as Φ is then by half of that
@@ -23,6 +24,7 @@ struct Params { count: u32, value: f32, walk: u32 }
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> again: array<vec4f>;
 
 fn vectors() -> u32 { return (params.count + 3u) / 4u; }
 
@@ -36,10 +38,12 @@ fn cdf(v: vec4f, bell: vec4f) -> vec4f {
            + t * (-1.453152027 + t * 1.061405429))));
   return select(1.0 - tail, tail, v < vec4f(0.0));
 }
-fn gelu_of(v: vec4f) -> vec4f { return v * cdf(v, bell(v)); }
-fn gelu_slope(v: vec4f) -> vec4f {
+// Φ(v) and the derivative of v · Φ(v)
+struct Gelu { phi: vec4f, slope: vec4f }
+fn gelu_at(v: vec4f) -> Gelu {
   let e = bell(v);
-  return cdf(v, e) + v * 0.39894228040143268 * e;
+  let phi = cdf(v, e);
+  return Gelu(phi, phi + v * 0.39894228040143268 * e);
 }
 
 @compute @workgroup_size(WG)
@@ -88,14 +92,26 @@ fn scale(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
 fn gelu(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
   let own = walk(wg, grid, lane, vectors());
-  for (var i = own.first; i < own.end; i += WG) { y[i] = gelu_of(a[i]); }
+  for (var i = own.first; i < own.end; i += WG) { y[i] = a[i] * cdf(a[i], bell(a[i])); }
 }
 
 @compute @workgroup_size(WG)
 fn gelu_backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
                  @builtin(local_invocation_index) lane: u32) {
   let own = walk(wg, grid, lane, vectors());
-  for (var i = own.first; i < own.end; i += WG) { y[i] = b[i] * gelu_slope(a[i]); }
+  for (var i = own.first; i < own.end; i += WG) { y[i] = b[i] * gelu_at(a[i]).slope; }
+}
+
+@compute @workgroup_size(WG)
+fn gelu_both(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
+             @builtin(local_invocation_index) lane: u32) {
+  let own = walk(wg, grid, lane, vectors());
+  for (var i = own.first; i < own.end; i += WG) {
+    let v = a[i];
+    let gelu = gelu_at(v);
+    y[i] = b[i] * gelu.slope;
+    again[i] = v * gelu.phi;
+  }
 }
 
 @compute @workgroup_size(WG)

@@ -3,7 +3,8 @@
 //
 //   forward           sum = x + mask · branch, of the first residual_rows rows, without x after those
 //                     y, stats = those of layernorm of sum
-//   backward          dx = skip + layernorm's dx of sum, which is given as x; part_w, part_b
+//   backward          dx = skip + layernorm's dx of sum, which is given as x; part_w, part_b;
+//                     again = y, for those who want it once more
 //   backward_branch   the same, and dbranch = mask · dx
 //
 // shapes    as in layernorm, in items of four channels; C is a multiple of 4 · LANES · sum, branch, skip,
@@ -27,6 +28,7 @@ struct Params {
 @group(0) @binding(12) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(13) var<storage, read> skip: array<vec4f>;
 @group(0) @binding(14) var<storage, read_write> dbranch: array<vec4f>;
+@group(0) @binding(15) var<storage, read_write> again: array<vec4f>;
 
 fn factor_of(row: u32) -> f32 {
   if (params.masked == 0u) { return 1.0; }
@@ -84,6 +86,7 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
   let run = flat_group(wg, grid);
   let parts = run * params.items;
   var line = line_of(lane);
+  var shift = affine_of(lane).b;
   for (var row = run * params.run; row < end_of(run); row++) {
     let means = means_of(&line, row, lane);
     for (var c = 0u; c < chunks(); c++) {
@@ -94,6 +97,8 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
         let d = gradient(&line, h, at, i, stats[row], means);
         if (WIDE == 1u) { store_parts(&line, h, parts + i); }
         dx[at] = skip[at] + d;
+        if (WIDE == 1u) { shift[h] = b[i]; }
+        again[at] = line.n[h] * line.scale[h] + shift[h];
       }
     }
   }
@@ -107,6 +112,7 @@ fn backward_branch(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) gr
   let run = flat_group(wg, grid);
   let parts = run * params.items;
   var line = line_of(lane);
+  var shift = affine_of(lane).b;
   for (var row = run * params.run; row < end_of(run); row++) {
     let means = means_of(&line, row, lane);
     for (var c = 0u; c < chunks(); c++) {
@@ -117,6 +123,8 @@ fn backward_branch(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) gr
         let d = gradient(&line, h, at, i, stats[row], means);
         if (WIDE == 1u) { store_parts(&line, h, parts + i); }
         dx[at] = skip[at] + d;
+        if (WIDE == 1u) { shift[h] = b[i]; }
+        again[at] = line.n[h] * line.scale[h] + shift[h];
         dbranch[at] = factor_of(row) * (skip[at] + d);
       }
     }

@@ -1,7 +1,8 @@
 // The library's one door. The command line (src/cli.ts) is built on the same parts.
 export { gradcheck } from './autograd/gradcheck.ts';
 export { evaluate } from './autograd/run.ts';
-export { backward, checkpoint, record, recordMany, withoutGrad, type Gradients } from './autograd/tape.ts';
+export { withoutGrad } from './autograd/recall.ts';
+export { backward, checkpoint, record, recordMany, type Gradients } from './autograd/tape.ts';
 export { empty, lasting, release, trainable, write, type Tensor } from './autograd/tensor.ts';
 export { loadStateDict } from './data/state_dict.ts';
 export { readSafetensors, writeSafetensors } from './data/safetensors.ts';

@@ -1,19 +1,19 @@
 import { dispatch, tracing, type Program } from '../gpu/program.ts';
+import { awaitMaker, isRecording, runAwaiting, setRecording, withoutGrad, type Deferred } from './recall.ts';
 import { size } from './shape.ts';
 import { empty, makeTensor, type Tensor } from './tensor.ts';
 
 /** Gradients of an op's inputs, in their order, out of those of its outputs; null where there is none. */
-export type Backward<Outputs> = (dy: Outputs) => readonly (Tensor | null)[];
+export type Backward<Outputs> = (dy: Outputs) => readonly (Tensor | Deferred | null)[];
 
 type Entry = {
   readonly scopes: readonly string[];
   readonly outputs: readonly Tensor[];
   /** What the op's gradients add to those of which tensors. */
-  readonly play: (dys: readonly (Tensor | null)[]) => Iterable<readonly [Tensor, Tensor]>;
+  readonly play: (dys: readonly (Tensor | null)[]) => Iterable<readonly [Tensor, Tensor | Deferred]>;
 };
 
 const tapes = new WeakMap<Program, Entry[]>();
-let recording = true;
 
 /**
  * Puts an op with one output on the tape, if anything upstream of it is trainable.
@@ -31,7 +31,7 @@ export function recordMany(
   op: string, inputs: readonly Tensor[], outputs: readonly Tensor[],
   backward: Backward<readonly (Tensor | null)[]>,
 ): Tensor[] {
-  const needed = recording && inputs.some(({ requiresGrad }) => requiresGrad);
+  const needed = isRecording() && inputs.some(({ requiresGrad }) => requiresGrad);
   if (!needed) return outputs.map((output) => makeTensor(output.shape, output.storage, false, output.dtype));
   const marked = outputs.map((output) => makeTensor(output.shape, output.storage, true, output.dtype));
   push(op, marked, (dys) => {
@@ -39,17 +39,21 @@ export function recordMany(
     return inputs.flatMap((x, i) => {
       const dx = dxs[i];
       if (!dx || !x.requiresGrad) return [];
-      if (size(dx.shape) !== size(x.shape)) {
-        const [want, got] = [x.shape.join(', '), dx.shape.join(', ')];
-        throw new Error(`${op}: the gradient of input ${i} must be [${want}], got [${got}]`);
-      }
-      if (dx.dtype !== x.dtype) {
-        throw new Error(`${op}: the gradient of input ${i} must be ${x.dtype}, got ${dx.dtype}`);
-      }
-      return [[x, dx] as const];
+      const checked = (found: Tensor): Tensor => {
+        expectGradient(`${op}: the gradient of input ${i}`, found, x);
+        return found;
+      };
+      return [[x, 'make' in dx ? { ...dx, make: () => checked(dx.make()) } : checked(dx)] as const];
     });
   });
   return marked;
+}
+
+function expectGradient(what: string, dx: Tensor, x: Tensor): void {
+  if (size(dx.shape) !== size(x.shape)) {
+    throw new Error(`${what} must be [${x.shape.join(', ')}], got [${dx.shape.join(', ')}]`);
+  }
+  if (dx.dtype !== x.dtype) throw new Error(`${what} must be ${x.dtype}, got ${dx.dtype}`);
 }
 
 /**
@@ -59,7 +63,7 @@ export function recordMany(
  * @returns the outputs of `body`, all of which need a gradient
  */
 export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[] {
-  if (!recording) return [...body()];
+  if (!isRecording()) return [...body()];
   const program = tracing(name);
   const firstStream = program.randomStreams;
   const outputs = withoutGrad(body).map((y) => makeTensor(y.shape, y.storage, true, y.dtype));
@@ -78,52 +82,9 @@ export function checkpoint(name: string, body: () => readonly Tensor[]): Tensor[
   return outputs;
 }
 
-const recipes = new WeakMap<Tensor, () => Tensor>();
-
-/**
- * Marks an op's output as cheaper to compute again, by the kernels that `again` appends, than to keep.
- *
- * @returns `y`
- */
-export function recomputable(y: Tensor, again: () => Tensor): Tensor {
-  recipes.set(y, again);
-  return y;
-}
-
-const recalled = new WeakMap<Tensor, Tensor>();
-
-/** What backward reads of an op's input: the tensor itself, or one made again where it is recomputable. */
-export function recall(x: Tensor): Tensor {
-  const again = recipes.get(x);
-  if (!again) return x;
-  const made = recalled.get(x) ?? withoutGrad(again);
-  recalled.set(x, made);
-  return made;
-}
-
-/** As `recomputable`, for another view of `x`: only where `x` is. */
-export function recomputableAs(y: Tensor, x: Tensor, view: (x: Tensor) => Tensor): Tensor {
-  return recipes.has(x) ? recomputable(y, () => view(recall(x))) : y;
-}
-
 function push(op: string, outputs: readonly Tensor[], play: Entry['play']): void {
   const program = tracing(op);
   tapeOf(program).push({ scopes: [...program.scopes], outputs, play });
-}
-
-/** Runs `body` without recording: nothing in it gets a gradient. */
-export function withoutGrad<T>(body: () => T): T {
-  return setRecording(false, body);
-}
-
-function setRecording<T>(on: boolean, body: () => T): T {
-  const outer = recording;
-  recording = on;
-  try {
-    return body();
-  } finally {
-    recording = outer;
-  }
 }
 
 type Seeds = readonly (readonly [Tensor, Tensor | null])[];
@@ -146,15 +107,41 @@ function playBack(program: Program, seeds: Seeds): Map<Tensor, Tensor> {
   const tape = tapeOf(program);
   const gradients = new Map<Tensor, Tensor>();
   for (const [output, dy] of seeds) addGradient(gradients, output, dy ? storedAs(dy, output) : ones(output));
+  const ahead = new Set(tape.flatMap(({ outputs }) => outputs));
   for (let entry = tape.pop(); entry; entry = tape.pop()) {
-    const dys = entry.outputs.map((output) => gradients.get(output) ?? null);
-    if (dys.every((dy) => dy === null)) continue;
-    for (const output of entry.outputs) gradients.delete(output);
-    const outer = program.scopes.splice(0, program.scopes.length, ...entry.scopes);
-    for (const [x, dx] of setRecording(false, () => entry.play(dys))) addGradient(gradients, x, dx);
-    program.scopes.splice(0, program.scopes.length, ...outer);
+    playEntry(program, entry, gradients, ahead);
+    for (const output of entry.outputs) {
+      ahead.delete(output);
+      runAwaiting(output);
+    }
   }
   return gradients;
+}
+
+function playEntry(
+  program: Program, { outputs, scopes, play }: Entry, gradients: Map<Tensor, Tensor>, ahead: Set<Tensor>,
+): void {
+  const dys = outputs.map((output) => gradients.get(output) ?? null);
+  if (dys.every((dy) => dy === null)) return;
+  for (const output of outputs) gradients.delete(output);
+  inScopes(program, scopes, () => {
+    for (const [x, dx] of play(dys)) {
+      const add = (found: Tensor): void => addGradient(gradients, x, found);
+      if ('make' in dx) {
+        const make = (): void => inScopes(program, scopes, () => add(dx.make()));
+        // what an op has made needs its gradient before that is played back
+        if (ahead.has(x) || !awaitMaker(dx.x, ahead, make)) make();
+      } else {
+        add(dx);
+      }
+    }
+  });
+}
+
+function inScopes(program: Program, scopes: readonly string[], body: () => void): void {
+  const outer = program.scopes.splice(0, program.scopes.length, ...scopes);
+  withoutGrad(body);
+  program.scopes.splice(0, program.scopes.length, ...outer);
 }
 
 // the one place where gradients of a tensor with several uses are summed

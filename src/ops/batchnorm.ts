@@ -1,5 +1,6 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
-import { recomputable, record } from '../autograd/tape.ts';
+import { recomputable } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { guarded, kernelForm } from './kernel_form.ts';

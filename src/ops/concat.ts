@@ -1,5 +1,6 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
-import { recomputableAs, record, recordMany } from '../autograd/tape.ts';
+import { recomputableAs } from '../autograd/recall.ts';
+import { record, recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { zerosLike } from './elementwise.ts';

@@ -1,9 +1,10 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, viewAs, type Dtype, type Tensor } from '../autograd/tensor.ts';
-import { recall, recomputable, recomputableAs, record } from '../autograd/tape.ts';
+import { handOver, isAwaited, recall, recomputable, recomputableAs } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 
-type Inputs = Record<'a' | 'b', Tensor> | { a: Tensor };
+type Inputs = { readonly a: Tensor } & Readonly<Partial<Record<'b' | 'again', Tensor>>>;
 
 function each(entry: string, inputs: Inputs, value = 0): Tensor {
   const y = empty(inputs.a.shape, entry, inputs.a.dtype);
@@ -35,9 +36,13 @@ export function scale(x: Tensor, factor: number): Tensor {
 
 /** The exact GELU, x · Φ(x), of any shape. */
 export function gelu(x: Tensor): Tensor {
-  const y = record('gelu', [x], each('gelu', { a: x }), (dy) => [
-    each('gelu_backward', { a: recall(x), b: dy }),
-  ]);
+  const y: Tensor = record('gelu', [x], each('gelu', { a: x }), (dy) => {
+    const inputs = { a: recall(x), b: dy };
+    if (!isAwaited(y)) return [each('gelu_backward', inputs)];
+    const again = empty(x.shape, 'gelu again', x.dtype);
+    handOver(y, again);
+    return [each('gelu_both', { ...inputs, again })];
+  });
   return recomputable(y, () => each('gelu', { a: recall(x) }));
 }
 

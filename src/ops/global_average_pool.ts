@@ -1,4 +1,5 @@
-import { record, withoutGrad } from '../autograd/tape.ts';
+import { withoutGrad } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import type { Tensor } from '../autograd/tensor.ts';
 import { columnSums } from './column_sums.ts';
 import { cast, scale } from './elementwise.ts';

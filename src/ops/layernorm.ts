@@ -1,5 +1,6 @@
 import { expectShape, size } from '../autograd/shape.ts';
-import { recall, recomputable, record } from '../autograd/tape.ts';
+import { recall, recomputable } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';

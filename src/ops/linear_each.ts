@@ -1,5 +1,6 @@
 import { expectShape, size } from '../autograd/shape.ts';
-import { recall, recordMany } from '../autograd/tape.ts';
+import { recall } from '../autograd/recall.ts';
+import { recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';

@@ -1,6 +1,7 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { recall, record } from '../autograd/tape.ts';
+import { deferred, recall } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
@@ -112,7 +113,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor | null): Tensor {
   gemm({ ...forms(m, n, k).forward(x, w, y), batch, bias: b, biasBatch: batched ? n : 0 });
   return record('linear', b ? [x, w, b] : [x, w], y, (dy) => [
     x.requiresGrad ? inputGradient(dy, w, x, { m, n, k, batch }) : null,
-    w.requiresGrad ? weightGradient(dy, recall(x), w, { m, n, k, batch }) : null,
+    w.requiresGrad ? deferred(x, () => weightGradient(dy, recall(x), w, { m, n, k, batch })) : null,
     ...(b ? [b.requiresGrad ? biasGradient(dy, b, m, n) : null] : []),
   ]);
 }
@@ -146,7 +147,8 @@ function inputGradient(dy: Tensor, w: Tensor, x: Tensor, { m, n, k, batch }: Siz
   return dx;
 }
 
-function weightGradient(dy: Tensor, x: Tensor, w: Tensor, { m, n, k, batch }: Sizes): Tensor {
+/** dw = dyᵀ x. */
+export function weightGradient(dy: Tensor, x: Tensor, w: Tensor, { m, n, k, batch }: Sizes): Tensor {
   const dw = empty(w.shape, 'linear dw');
   gemm({ ...forms(m, n, k).weight(dy, x, dw), batch });
   return dw;

@@ -1,10 +1,11 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { constantTable, empty, type Tensor } from '../autograd/tensor.ts';
-import { recall, recomputable, record } from '../autograd/tape.ts';
+import { deferred, recall, recomputable } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import type { KeepBits } from './dropout.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
-import { biasGradient, gemm, forms } from './matmul.ts';
+import { biasGradient, gemm, forms, weightGradient } from './matmul.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import {
   downGradient, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank, sumStreams,
@@ -64,12 +65,10 @@ export function mtloraLinear(
     const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx', x.dtype) : null;
     if (dx) guarded(`${nameOf(job)}, backward`, () => inputGradient(job, total, w, dp, a, dx));
     if (dx && dp && ownInputs) ownInputGradients(job, dp, a, dx);
-    const kept = w.requiresGrad || (a.requiresGrad && dp) ? recall(x) : x;
-    const dw = w.requiresGrad ? empty(w.shape, 'mtlora dw') : null;
-    if (dw) gemm(forms(m, n, k).weight(total, kept, dw));
     return [
-      dx, dw,
-      a.requiresGrad && dp ? downGradient(job, kept, dp) : null,
+      dx,
+      w.requiresGrad ? deferred(x, () => weightGradient(total, recall(x), w, { m, n, k, batch: 1 })) : null,
+      a.requiresGrad && dp ? deferred(x, () => downGradient(job, recall(x), dp)) : null,
       bt.requiresGrad && rank > 0 ? upGradient(job, dy, total, p) : null,
       ...(bias ? [bias.requiresGrad ? biasGradient(total, bias, m, n) : null] : []),
     ];

@@ -1,5 +1,6 @@
 import { expectShape, size } from '../autograd/shape.ts';
-import { record, withoutGrad } from '../autograd/tape.ts';
+import { withoutGrad } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { biasGradient, gemm, type Matrix } from './matmul.ts';
 import { resizeTransposed } from './resize.ts';

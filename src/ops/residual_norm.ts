@@ -1,5 +1,6 @@
 import { size } from '../autograd/shape.ts';
-import { recall, recomputable, recomputableAs, recordMany } from '../autograd/tape.ts';
+import { handOver, isAwaited, recall, recomputable, recomputableAs } from '../autograd/recall.ts';
+import { recordMany } from '../autograd/tape.ts';
 import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { addInto, zerosLike } from './elementwise.ts';
@@ -30,11 +31,12 @@ export function residualNorm(x: Tensor, branch: Tensor, norm: Norm, options: Res
   const job = jobOf('residualNorm', sum, norm, terms);
   const y = empty(sum.shape, 'layernorm', sum.dtype);
   guarded(nameOf(job), () => forward(job, y));
-  const [summed, normed] = recordMany('residualNorm', [x, branch, norm.w, norm.b], [sum, y], ([skip, dy]) => {
-    const { dx, dw, db, dbranch } = gradients(job, dy ?? zerosLike(y), skip ?? zerosLike(sum));
+  const inputs = [x, branch, norm.w, norm.b];
+  const [summed, normed] = recordMany('residualNorm', inputs, [sum, y], ([skip, dy]): (Tensor | null)[] => {
+    const { dx, dw, db, dbranch } = gradients(job, normed!, dy ?? zerosLike(y), skip ?? zerosLike(sum));
     return [residualGradient(terms, dx), dbranch ?? dx, dw, db];
   });
-  return { x: summed!, normed: again(normed!, summed!, norm) };
+  return { x: summed!, normed: recomputableNorm(normed!, summed!, norm) };
 }
 
 /** x and its layernorm, for what is used both ways: the gradients of both come back in one pass. */
@@ -45,13 +47,14 @@ export function withNorm(x: Tensor, norm: Norm): Normed {
   guarded(nameOf(job), () => forward(job, y));
   const outputs = [viewAs(x, x.shape), y];
   const [same, normed] = recordMany('withNorm', [x, norm.w, norm.b], outputs, ([skip, dy]) => {
-    const { dx, dw, db } = gradients({ ...job, sum: recall(x) }, dy ?? zerosLike(y), skip ?? zerosLike(x));
+    const known = { ...job, sum: recall(x) };
+    const { dx, dw, db } = gradients(known, normed!, dy ?? zerosLike(y), skip ?? zerosLike(x));
     return [dx, dw, db];
   });
-  return { x: recomputableAs(same!, x, (made) => made), normed: again(normed!, x, norm) };
+  return { x: recomputableAs(same!, x, (made) => made), normed: recomputableNorm(normed!, x, norm) };
 }
 
-const again = (normed: Tensor, x: Tensor, { w, b }: Norm): Tensor =>
+const recomputableNorm = (normed: Tensor, x: Tensor, { w, b }: Norm): Tensor =>
   recomputable(normed, () => layernorm(recall(x), w, b));
 
 function jobOf(op: string, sum: Tensor, norm: Norm, terms: Terms | null): Job {
@@ -77,25 +80,28 @@ function forward({ terms, sum, stats, w, b }: Job, y: Tensor): void {
 
 type Upstream = { readonly dy: Tensor; readonly skip: Tensor };
 
-/** `dw` and `db` are null where both are frozen, `dbranch` where it is `dx`. */
-type Grads = { readonly dx: Tensor } & Readonly<Record<'dw' | 'db' | 'dbranch', Tensor | null>>;
+/** `dw` and `db` are null where both are frozen, `dbranch` where it is `dx`; `again` is the norm. */
+type Grads = Readonly<Record<'dx' | 'again', Tensor>>
+  & Readonly<Record<'dw' | 'db' | 'dbranch', Tensor | null>>;
 
-function gradients(job: Job, dy: Tensor, skip: Tensor): Grads {
+function gradients(job: Job, normed: Tensor, dy: Tensor, skip: Tensor): Grads {
   const { terms, sum, stats, w, b } = job;
   const affine = w.requiresGrad || b.requiresGrad;
   const like = (label: string): Tensor => empty(sum.shape, label, sum.dtype);
   const grads = {
-    dx: like('dx'), dw: affine ? empty(w.shape, 'dw') : null, db: affine ? empty(b.shape, 'db') : null,
+    dx: like('dx'), again: like('layernorm again'),
+    dw: affine ? empty(w.shape, 'dw') : null, db: affine ? empty(b.shape, 'db') : null,
     dbranch: terms?.mask && terms.branch.requiresGrad ? like('dropPath') : null,
   };
   // the statistics are those of the sum
   const before = (): void => normForward(EPS, { x: sum, w, b, y: like('unused'), stats });
   guarded(`${nameOf(job)}, backward`, () => backward(job, { dy, skip }, grads), { before });
+  if (isAwaited(normed)) handOver(normed, grads.again);
   return grads;
 }
 
-function backward({ terms, sum, stats, w }: Job, { dy, skip }: Upstream, grads: Grads): void {
-  const { dx, dw, db, dbranch } = grads;
+function backward({ terms, sum, stats, w, b }: Job, { dy, skip }: Upstream, grads: Grads): void {
+  const { dx, dw, db, dbranch, again } = grads;
   const known = { x: sum, w, stats, dy };
   const panel = panelLaunch(sum);
   if (!panel) {
@@ -103,11 +109,12 @@ function backward({ terms, sum, stats, w }: Job, { dy, skip }: Upstream, grads: 
     normBackward(EPS, { ...known, dx: through, dw, db });
     addInto(through, skip, dx);
     if (dbranch) scaleSamples(dx, terms!.mask!, dbranch);
+    normForward(EPS, { x: sum, w, b, y: again, stats: empty(stats.shape, 'layernorm stats again') });
     return;
   }
   const { runs, channels } = panel.params;
   const parts = { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
-  const buffers = { ...known, skip, dx, ...parts };
+  const buffers = { ...known, b, skip, dx, again, ...parts };
   if (dbranch) {
     const launch = { ...panel, params: { ...panel.params, ...rowsOf(terms!) } };
     dispatch('residual_norm/backward_branch', { ...buffers, mask: terms!.mask!, dbranch }, launch);

@@ -1,6 +1,7 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { record, withoutGrad } from '../autograd/tape.ts';
+import { withoutGrad } from '../autograd/recall.ts';
+import { record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 import { multiply } from './elementwise.ts';
 import { columnSums } from './column_sums.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { evaluate } from '../../src/autograd/run.ts';
-import { backward, record, recordMany, withoutGrad } from '../../src/autograd/tape.ts';
+import { withoutGrad } from '../../src/autograd/recall.ts';
+import { backward, record, recordMany } from '../../src/autograd/tape.ts';
 import { empty, lasting, release, trainable, type Tensor } from '../../src/autograd/tensor.ts';
 import { dropDeadDispatches } from '../../src/gpu/dead.ts';
 import { keep, scope, trace } from '../../src/gpu/program.ts';
