@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { writePth } from '../../src/data/pth_write.ts';
+import { writeSafetensors } from '../../src/data/safetensors.ts';
 import { loadStateDict } from '../../src/data/state_dict.ts';
 import { register as registerExport } from '../../src/train/commands/export.ts';
 import { register as registerMerge } from '../../src/train/commands/merge.ts';
@@ -31,7 +32,7 @@ async function model(): Promise<{
         interruption: () => new AbortController().signal,
       });
     }
-    const files = ['--cfg', at('model.yaml'), '--from', at('model.pth')];
+    const files = ['--cfg', at('model.yaml'), ...args.includes('--from') ? [] : ['--from', at('model.pth')]];
     await program.parseAsync([...args, ...files], { from: 'user' });
     return lines;
   };
@@ -54,6 +55,32 @@ test('export refuses an optimizer that is not there, and to write over what it r
   await refused('b.pth', '--optimizer', '--stock').toThrow('--optimizer must go with a whole model');
   await refused('model.pth').toThrow('--to must be another file than --from');
   expect(existsSync(at('b.pth'))).toBe(false);
+});
+
+test('export and merge take the averages of a checkpoint with --ema, and its weights without', async () => {
+  const { at, run } = await model();
+  const averages = new Map([...state].filter(([, { dtype, shape }]) => dtype === 'F32' && shape.length === 2)
+    .map(([name, tensor]) => [name, { ...tensor, data: (tensor.data as Float32Array).map((v) => v / 2) }]));
+  const kept = new Map([...averages].map(([name, tensor]) => [`optimizer.ema.${name}`, tensor] as const));
+  writeSafetensors(at('run.safetensors'), new Map([...state, ...kept]), {
+    format: 'mtlora checkpoint 1', position: '{"step":3,"tracked":6,"samples":9}', fixed: '{}',
+  });
+  const from = ['--from', at('run.safetensors')];
+  const exported = async (to: string, ...args: string[]): Promise<string[]> => {
+    await run('export', '--to', at(to), ...args, ...from);
+    return fingerprint(await loadStateDict(at(to)));
+  };
+  expect(await exported('raw.pth')).toEqual(fingerprint(state));
+  expect(await exported('ema.pth', '--ema')).toEqual(fingerprint(new Map([...state, ...averages])));
+  await run('merge', '--to', at('merged.pth'), '--ema', ...from);
+  await run('merge', '--to', at('expected.pth'), '--from', at('ema.pth'));
+  const [merged, expected] = [await loadStateDict(at('merged.pth')), await loadStateDict(at('expected.pth'))];
+  expect(fingerprint(merged)).toEqual(fingerprint(expected));
+
+  const refused = (...args: string[]) => expect(run('export', '--to', at('no.pth'), '--ema', ...args)).rejects;
+  await refused('--from', at('model.pth')).toThrow('must hold averages beside the weights');
+  await refused('--optimizer', ...from).toThrow('--optimizer: must go without --ema');
+  expect(existsSync(at('no.pth'))).toBe(false);
 });
 
 test('merge writes a model and its configuration, which load together', async () => {

@@ -1,13 +1,12 @@
 import { extname } from 'node:path';
 import { writePth } from '../../data/pth_write.ts';
 import { writeSafetensors } from '../../data/safetensors.ts';
-import { readCheckpoint } from '../checkpoint.ts';
 import { formatConfig, modelSpec } from '../config.ts';
 import { exportedState, releaseCheckpoint } from '../export.ts';
 import { fitWeights } from '../weights.ts';
 import type { Register, Terminal } from './command.ts';
 import { addExamples } from './options.ts';
-import { addModelOptions, readModelConfig, type ModelOptions } from './model_options.ts';
+import { addModelOptions, readModel, readModelConfig, type ModelOptions } from './model_options.ts';
 
 type Options = ModelOptions & { backboneOnly?: boolean; stock?: boolean; optimizer?: boolean };
 
@@ -30,14 +29,15 @@ export const register: Register = (program, terminal) => {
 };
 
 async function writeExport(options: Options, terminal: Terminal): Promise<void> {
-  const { from, to, backboneOnly = false, stock = false, optimizer = false } = options;
+  const { from, to, ema = false, backboneOnly = false, stock = false, optimizer = false } = options;
   const whole = !backboneOnly && !stock;
   const pth = extname(to) === '.pth';
   if (optimizer && !(pth && whole)) throw new Error('--optimizer must go with a whole model in a .pth file');
+  if (optimizer && ema) throw new Error('--optimizer: must go without --ema, as it goes on from the weights');
   const { config, warnings } = readModelConfig(options);
   for (const warning of warnings) terminal.say(`warning: ${warning}`);
   const spec = modelSpec(config);
-  const checkpoint = await readCheckpoint(from);
+  const checkpoint = await readModel(options);
   const weights = fitWeights(spec, checkpoint.model, from);
   terminal.say(`read "${from}": ${weights.lines.join('; ')}`);
   const state = exportedState(spec, weights, from, { backboneOnly, stock });

@@ -6,14 +6,14 @@ import { writeSafetensors } from '../../data/safetensors.ts';
 import { openGpu, type Gpu } from '../../gpu/device.ts';
 import { mergeWeights } from '../../mtlora/merge.ts';
 import { TASKS, type ModelSpec, type Task } from '../../mtlora/spec.ts';
-import { readCheckpoint } from '../checkpoint.ts';
+import type { Checkpoint } from '../checkpoint.ts';
 import { formatConfig, modelSpec } from '../config.ts';
 import { expectWhole } from '../export.ts';
 import { costOf, mergedConfig, outputDifference, type Cost } from '../merge.ts';
 import { fitWeights, fullStateDict } from '../weights.ts';
 import type { Register, Terminal } from './command.ts';
 import { addDevice, addExamples, choiceOption } from './options.ts';
-import { addModelOptions, readModelConfig, type ModelOptions } from './model_options.ts';
+import { addModelOptions, readModel, readModelConfig, type ModelOptions } from './model_options.ts';
 
 type Options = ModelOptions & { task?: Task; device?: string };
 
@@ -44,7 +44,7 @@ export const register: Register = (program, terminal) => {
       const gpu = await openGpu({ device: options.device });      // says nothing before: it may start over
       try {
         for (const warning of warnings) terminal.say(`warning: ${warning}`);
-        const merged = await merge(gpu, spec, target, options.from, terminal);
+        const merged = await merge(gpu, spec, target, await readModel(options), terminal);
         const cfg = await writeModel(options.to, merged, formatConfig(less));
         for (const line of describeCosts(full, small)) terminal.say(line);
         terminal.say(`wrote "${options.to}" and its configuration "${cfg}"`);
@@ -65,9 +65,8 @@ function describeCosts(before: Cost, after: Cost): string[] {
 
 /** The state dict of `target`, once it is shown to compute what the model in `from` does. */
 async function merge(
-  gpu: Gpu, spec: ModelSpec, target: ModelSpec, from: string, { say }: Terminal,
+  gpu: Gpu, spec: ModelSpec, target: ModelSpec, { path: from, model }: Checkpoint, { say }: Terminal,
 ): Promise<Map<string, HostTensor>> {
-  const { model } = await readCheckpoint(from);
   const weights = fitWeights(spec, model, from);
   say(`read "${from}": ${weights.lines.join('; ')}`);
   expectWhole(weights.missing, from);
