@@ -4,7 +4,7 @@ export { concat, slice, split } from './concat.ts';
 export { conv2d } from './conv2d.ts';
 export { convTranspose2d } from './conv_transpose2d.ts';
 export { dropout, keepBits } from './dropout.ts';
-export { add, gelu, multiply, relu, reshape, scale } from './elementwise.ts';
+export { add, cast, gelu, multiply, relu, reshape, scale } from './elementwise.ts';
 export { globalAveragePool } from './global_average_pool.ts';
 export { withKernelForm, type KernelForm } from './kernel_form.ts';
 export { layernorm } from './layernorm.ts';
