@@ -26,15 +26,15 @@ try {
     batch: gpu.deviceClass === 'software' ? 1 : 32,
   }));
   const wanted = chosen(sites);
+  const file = fileFor(gpu.adapter);
   const findings: Finding[] = [];
   for (const [i, site] of wanted.entries()) {
     const found = await tuneSite(gpu, site);
     findings.push(found);
+    store(file, gpu.adapter, found);                 // at once: an interrupted run is worth something too
     console.log(`${i + 1}/${wanted.length} ${found.family}, ${found.shape}: ${says(found)}`);
     for (const fault of found.wrong) console.log(`  wrong: ${fault}`);
   }
-  const file = fileFor(gpu.adapter);
-  store(file, gpu.adapter, findings);
   const header = ['family', 'shape', 'launches', 'usual ms', 'tuned ms', 'constants'];
   console.log(`\n${table(header, findings.filter(({ choice }) => choice).map((found) => [
     found.family, found.shape, String(found.count), short(found.usualMs), short(found.bestMs), wordsOf(found),
@@ -82,23 +82,20 @@ function classOf({ name, software }: AdapterSummary): string {
 }
 
 /** Over what the file holds: a site that was tuned again has its new choice, or none. */
-function store(file: string, adapter: AdapterSummary, findings: readonly Finding[]): void {
+function store(file: string, adapter: AdapterSummary, { family, shape, choice }: Finding): void {
   const { name, driver } = adapter;
   const own = options.flags.has('repository')
     ? { adapters: classOf(adapter), tuned: `${machine.date} on ${name}, ${driver}` }
     : { adapter: name, driver };
   const old = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) as { choices: Choices } : null;
-  const all = new Map(Object.entries(old?.choices ?? {}).flatMap(([family, shapes]) =>
-    Object.entries(shapes).map(([shape, choice]) => [`${family}\n${shape}`, choice] as const)));
-  for (const { family, shape, choice } of findings) {
-    if (choice) all.set(`${family}\n${shape}`, choice);
-    else all.delete(`${family}\n${shape}`);
-  }
-  const choices: Record<string, Record<string, unknown>> = {};
-  for (const key of [...all.keys()].sort()) {
-    const [family, shape] = key.split('\n') as [string, string];
-    (choices[family] ??= {})[shape] = all.get(key);
-  }
+  const { [shape]: _, ...others } = old?.choices[family] ?? {};
+  const shapes = choice ? { ...others, [shape]: choice } : others;
+  const { [family]: __, ...families } = old?.choices ?? {};
+  const choices = Object.keys(shapes).length > 0 ? { ...families, [family]: sorted(shapes) } : families;
   mkdirSync(dirname(file), { recursive: true });
-  writeJson(file, { ...own, choices });
+  writeJson(file, { ...own, choices: sorted(choices) });
+}
+
+function sorted<T>(record: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => a < b ? -1 : 1));
 }
