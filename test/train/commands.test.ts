@@ -77,7 +77,8 @@ test('export and merge take the averages of a checkpoint with --ema, and its wei
   const [merged, expected] = [await loadStateDict(at('merged.pth')), await loadStateDict(at('expected.pth'))];
   expect(fingerprint(merged)).toEqual(fingerprint(expected));
 
-  const refused = (...args: string[]) => expect(run('export', '--to', at('no.pth'), '--ema', ...args)).rejects;
+  const refused = (...args: string[]) =>
+    expect(run('export', '--to', at('no.pth'), '--ema', ...args)).rejects;
   await refused('--from', at('model.pth')).toThrow('must hold averages beside the weights');
   await refused('--optimizer', ...from).toThrow('--optimizer: must go without --ema');
   expect(existsSync(at('no.pth'))).toBe(false);

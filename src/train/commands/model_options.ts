@@ -35,8 +35,8 @@ export async function readModel({ from, ema = false }: ModelOptions): Promise<Ch
   const checkpoint = await readCheckpoint(from);
   if (!ema) return checkpoint;
   if (checkpoint.run?.averages) return averaged(checkpoint);
-  throw new Error(`--ema: "${from}" must hold averages beside the weights, which a run with --ema keeps in its `
-    + 'checkpoints (best.safetensors is of the averages already)');
+  throw new Error(`--ema: "${from}" must hold averages beside the weights, as checkpoints of a run with --ema `
+    + 'do (its best.safetensors is of the averages already)');
 }
 
 function target(path: string): string {
