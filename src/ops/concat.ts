@@ -54,6 +54,13 @@ export function split(x: Tensor, axis: number, counts: readonly number[]): Tenso
     recomputableAs(part, x, (whole) => take(whole, at, firsts[i]!, counts[i]!)));
 }
 
+/** Writes `part` over entries of an axis of `whole` from `start` on, outside of the tape. */
+export function writeSlice(part: Tensor, whole: Tensor, axis: number, start: number): void {
+  const at = axisOf('writeSlice', whole.shape, axis);
+  expectShape('writeSlice', 'part', part.shape, whole.shape.with(at, part.shape[at] ?? 0));
+  move('place', part, whole, { whole, part, at, start });
+}
+
 function join(xs: readonly Tensor[], at: number): Tensor {
   const counts = xs.map((x) => x.shape[at]!);
   const firsts = startsOf(counts);

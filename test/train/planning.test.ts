@@ -11,12 +11,11 @@ import { listen, useTinyRun } from '../support/tiny_run.ts';
 const gpu = useGpu();
 const tiny = useTinyRun();
 const GIB = 2 ** 30;
+const R64 = 'configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml';
 
 /** The released command line, on a device that binds 2 GiB. */
-const released = (batchSize: number): Config =>
-  loadConfig('configs/mtlora/tiny_448/mtlora_tiny_448_r64_scale4_pertask.yaml', [], {
-    batchSize, tasks: 'semseg,normals,sal,human_parts',
-  }).config;
+const released = (batchSize: number, tasks = 'semseg,normals,sal,human_parts', ...opts: string[]): Config =>
+  loadConfig(R64, opts, { batchSize, tasks }).config;
 const nvidia = () => withLimits({ ...gpu(), deviceClass: 'gpu', features: new Set(['shader-f16']) }, {
   maxStorageBufferBindingSize: 2 * GIB, maxBufferSize: 2 * GIB,
 });
@@ -31,6 +30,14 @@ test('planRun() plans the release\'s run where a kernel is given 2 GiB, and allo
   expect(gpu().memory.bytes).toBe(before);
   const split = footprint.programs[0]!.plan.atPeak.map(({ storage }) => storage.bytes);
   expect(Math.max(...split)).toBeLessThanOrEqual(2 * GIB);
+});
+
+test('planRun() plans five tasks, and batches of 64, where a kernel is given 2 GiB', async () => {
+  const edge = ['MODEL.MTLORA.R_PER_TASK.edge', '[64,64,64,64]'];
+  for (const config of [released(32, 'semseg,normals,sal,human_parts,edge', ...edge), released(64)]) {
+    const footprint = await planRun(nvidia(), config);
+    expect('refused' in footprint ? footprint.refused : '').toBe('');
+  }
 });
 
 test('planRun() counts what a run then allocates', async () => {

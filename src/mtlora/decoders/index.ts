@@ -1,6 +1,8 @@
+import { size } from '../../autograd/shape.ts';
 import type { Tensor } from '../../autograd/tensor.ts';
-import { scope } from '../../gpu/program.ts';
-import { concat, slice } from '../../ops/concat.ts';
+import { scope, tracing } from '../../gpu/program.ts';
+import { ELEMENT_BYTES } from '../../gpu/storage.ts';
+import { concat, slice, split, writeSlice } from '../../ops/concat.ts';
 import { reshape } from '../../ops/elementwise.ts';
 import type { StageOutput } from '../backbone.ts';
 import type { Head, Task } from '../spec.ts';
@@ -59,14 +61,40 @@ function narrow(store: ParameterStore, stages: readonly StageOutput[]): Tensor[]
     : downsample(features.map(spread), params));
 }
 
+/** The heads of as many tasks at once as their hidden map can be given to a kernel. */
 function runHrnet(
   store: ParameterStore, features: readonly Tensor[], tasks: readonly number[], mode: Mode,
+): Tensor[] {
+  const params = paramsBelow(store, 'decoders.hrnet.');
+  const [first] = features as [Tensor];
+  const channels = params['last_layer.0.weight']!.shape[1]!;
+  const bytes = ELEMENT_BYTES[first.dtype] * channels * size(first.shape.slice(1, -1));
+  const limit = tracing('hrnet').gpu.limits.maxStorageBufferBindingSize;
+  const most = Math.max(1, Math.floor(limit / bytes));
+  if (most >= tasks.length) return headsOf(store, features, tasks, params, mode);
+
+  const groups = Array.from({ length: Math.ceil(tasks.length / most) }, (_, i) =>
+    tasks.slice(i * most, (i + 1) * most));
+  const cut = (x: Tensor): Tensor[] => split(x, 0, groups.map(({ length }) => length));
+  const [maps, own] = [features.map(cut), Object.entries(params).map(([name, x]) => [name, cut(x)] as const)];
+  return groups.flatMap((group, i) => scope(`tasks.${i}`, () => {
+    const some = Object.fromEntries(own.map(([name, parts]) => [name, parts[i]!]));
+    const outputs = headsOf(store, maps.map((parts) => parts[i]!), group, some, mode);
+    for (const name of ['last_layer.1.running_mean', 'last_layer.1.running_var']) {
+      if (mode.training) writeSlice(some[name]!, params[name]!, 0, i * most);   // what it moved of a copy
+    }
+    return outputs;
+  }));
+}
+
+function headsOf(
+  store: ParameterStore, features: readonly Tensor[], tasks: readonly number[], params: Params, mode: Mode,
 ): Tensor[] {
   const last = tasks.map((t) => {
     const name = `decoders.decoders.${store.spec.tasks[t]!.name}.last_layer.3`;
     return { weight: store.tensor(`${name}.weight`), bias: store.tensor(`${name}.bias`) };
   });
-  return hrnetHeads(features, paramsBelow(store, 'decoders.hrnet.'), last, mode);
+  return hrnetHeads(features, params, last, mode);
 }
 
 /** The entries of the first axis that `tasks` names. */
