@@ -25,15 +25,23 @@ export function setRecording<T>(on: boolean, body: () => T): T {
 }
 
 const recipes = new WeakMap<Tensor, () => Tensor>();
+const givers = new WeakSet<Tensor>();
 
 /**
  * Marks an op's output as cheaper to compute again, by the kernels that `again` appends, than to keep.
  *
+ * @param options.handsOver whether the op's backward gives it to those who wait, see `deferred`
  * @returns `y`
  */
-export function recomputable(y: Tensor, again: () => Tensor): Tensor {
+export function recomputable(y: Tensor, again: () => Tensor, { handsOver = false } = {}): Tensor {
   recipes.set(y, again);
+  if (handsOver) givers.add(y);
   return y;
+}
+
+/** Whether `recall(x)` makes x again. */
+export function isRecomputable(x: Tensor): boolean {
+  return recipes.has(x);
 }
 
 const recalled = new WeakMap<Tensor, Tensor>();
@@ -60,8 +68,8 @@ export function recomputableAs(y: Tensor, x: Tensor, view: (x: Tensor) => Tensor
 export type Deferred = { readonly x: Tensor; readonly make: () => Tensor };
 
 /**
- * A gradient that `make` computes of `recall(x)`. Where x is recomputable it is made only once the op that
- * made x has brought back its own gradient, in which it may hand x over: in one pass over the same data.
+ * A gradient that `make` computes of `recall(x)`. Where the op that made x hands it over, it is made only
+ * once that op has brought back its own gradient: x is made again in one pass over the same data.
  */
 export function deferred(x: Tensor, make: () => Tensor): Deferred {
   return { x, make };
@@ -72,7 +80,7 @@ const awaited = new WeakMap<Tensor, (() => void)[]>();
 /** Has `make` run once the op that made x is played back. @returns whether there is something to wait for */
 export function awaitMaker(x: Tensor, ahead: ReadonlySet<Tensor>, make: () => void): boolean {
   const origin = originOf(x);
-  if (!ahead.has(origin) || !recipes.has(origin)) return false;
+  if (!ahead.has(origin) || !givers.has(origin)) return false;
   awaited.set(origin, [...awaited.get(origin) ?? [], make]);
   return true;
 }

@@ -1,8 +1,9 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { recomputableAs } from '../autograd/recall.ts';
 import { record, recordMany } from '../autograd/tape.ts';
-import { empty, type Tensor } from '../autograd/tensor.ts';
-import { dispatch } from '../gpu/program.ts';
+import { empty, makeTensor, type Tensor } from '../autograd/tensor.ts';
+import { dispatch, tracing } from '../gpu/program.ts';
+import { rangeOf } from '../gpu/storage.ts';
 import { zerosLike } from './elementwise.ts';
 import { itemsFor } from './vectorise.ts';
 
@@ -69,8 +70,16 @@ function join(xs: readonly Tensor[], at: number): Tensor {
   return y;
 }
 
+// entries that lie side by side, from where the device can bind, are read where they are
 function take(x: Tensor, at: number, start: number, count: number): Tensor {
-  const y = empty(x.shape.with(at, count), 'slice', x.dtype);
+  const shape = x.shape.with(at, count);
+  const first = x.bytes / x.shape[at]! * start;
+  const alignment = tracing('slice').gpu.limits.minStorageBufferOffsetAlignment;
+  if (size(x.shape.slice(0, at)) === 1 && first % alignment === 0) {
+    const storage = rangeOf(x.storage, `slice [${shape.join(', ')}]`, first, x.bytes / x.shape[at]! * count);
+    return makeTensor(shape, storage, false, x.dtype);
+  }
+  const y = empty(shape, 'slice', x.dtype);
   move('take', x, y, { whole: x, part: y, at, start });
   return y;
 }

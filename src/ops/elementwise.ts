@@ -1,6 +1,8 @@
 import { expectShape, size, type Shape } from '../autograd/shape.ts';
 import { empty, viewAs, type Dtype, type Tensor } from '../autograd/tensor.ts';
-import { handOver, isAwaited, recall, recomputable, recomputableAs } from '../autograd/recall.ts';
+import {
+  handOver, isAwaited, isRecomputable, recall, recomputable, recomputableAs,
+} from '../autograd/recall.ts';
 import { record } from '../autograd/tape.ts';
 import { dispatch } from '../gpu/program.ts';
 
@@ -43,7 +45,8 @@ export function gelu(x: Tensor): Tensor {
     handOver(y, again);
     return [each('gelu_both', { ...inputs, again })];
   });
-  return recomputable(y, () => each('gelu', { a: recall(x) }));
+  // with an input that is made again too, all four tensors would live at once
+  return recomputable(y, () => each('gelu', { a: recall(x) }), { handsOver: !isRecomputable(x) });
 }
 
 /** max(x, 0), of any shape; its derivative at 0 is 0. */

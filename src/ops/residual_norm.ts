@@ -55,7 +55,7 @@ export function withNorm(x: Tensor, norm: Norm): Normed {
 }
 
 const recomputableNorm = (normed: Tensor, x: Tensor, { w, b }: Norm): Tensor =>
-  recomputable(normed, () => layernorm(recall(x), w, b));
+  recomputable(normed, () => layernorm(recall(x), w, b), { handsOver: true });
 
 function jobOf(op: string, sum: Tensor, norm: Norm, terms: Terms | null): Job {
   expectNorm(op, sum, norm.w, norm.b);

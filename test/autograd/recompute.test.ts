@@ -56,7 +56,7 @@ test('gelu() made again with its own gradient gives the layer after it the gradi
     [[7, 5], [3, 5]]);
 });
 
-test('deferred() waits for the op that made x, which may hand x over, and for no other', () => {
+test('deferred() waits for the op that made x, where that hands x over, and for no other', () => {
   const x = trainable(lasting(gpu(), 'x', [4]));
   const w = trainable(lasting(gpu(), 'w', [4]));
   const order: string[] = [];
@@ -68,7 +68,7 @@ test('deferred() waits for the op that made x, which may hand x over, and for no
         if (isAwaited(y)) handOver(y, given);
         return [dy];
       });
-      return recomputable(y, () => scale(x, 2));
+      return recomputable(y, () => scale(x, 2), { handsOver: true });
     };
     const reader = (name: string, a: Tensor, p: Tensor): Tensor => record(name, [a, p], scale(a, 1), (dy) => [
       dy, deferred(a, () => {

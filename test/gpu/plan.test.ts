@@ -148,7 +148,7 @@ test('describePlan() tells tensors, bytes and work, and what fills the memory wh
   expect(describePlan('step', plan)).toHaveLength(2);
 });
 
-test('planProgram() fits a Swin-T training step of four tasks into a quarter of its tensors', () => {
+test('planProgram() fits a Swin-T training step of four tasks of rank 64 into 200 MiB', () => {
   const config = CONFIG_SCHEMA.parse({
     DATA: { IMG_SIZE: 224, BATCH_SIZE: 1, DBNAME: 'PASCALContext' },
     TASKS: ['semseg', 'normals', 'sal', 'human_parts'],
@@ -167,8 +167,8 @@ test('planProgram() fits a Swin-T training step of four tasks into a quarter of 
   dropDeadDispatches(program);
   const plan = planProgram(program);
   const live = plan.atPeak.reduce((sum, { storage }) => sum + storage.bytes, 0);
-  expect(plan.dispatches).toBeGreaterThan(500);
-  expect(plan.peakBytes / plan.totalBytes).toBeLessThan(0.25);
+  expect(plan.dispatches).toBeLessThan(700);
+  expect(plan.peakBytes / 2 ** 20).toBeLessThan(200);
   expect(plan.peakBytes / live).toBeLessThan(1.15);          // what the slots waste
   store.destroy();
   for (const tensor of [image, skipped, ...labels.values()]) release(gpu(), tensor);

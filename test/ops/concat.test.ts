@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { gradcheck } from '../../src/autograd/gradcheck.ts';
 import { evaluate } from '../../src/autograd/run.ts';
-import { lasting, release } from '../../src/autograd/tensor.ts';
+import { lasting, release, trainable } from '../../src/autograd/tensor.ts';
 import type { Shape } from '../../src/autograd/shape.ts';
+import { keep, trace } from '../../src/gpu/program.ts';
 import { concat, slice, split } from '../../src/ops/concat.ts';
+import { scale } from '../../src/ops/elementwise.ts';
 import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
@@ -68,4 +70,27 @@ test('concat(), slice() and split() name what does not fit', async () => {
   await running(() => slice(a, 1, 2, 2)).toThrow('slice: [2, 4) must lie within axis 1 of [2, 3]');
   await running(() => split(a, 1, [1, 1])).toThrow('split: parts [1, 1] must fill axis 1 of [2, 3]');
   for (const tensor of [a, b]) release(gpu(), tensor);
+});
+
+test('slice() and split() read what lies side by side where it is', () => {
+  const x = trainable(lasting(gpu(), 'x', [5, 64, 4]));
+  const { program } = trace(gpu(), 'views', () => {
+    const y = scale(x, 2);
+    keep(slice(y, 0, 0, 1), ...split(y, 0, [1, 4]), slice(slice(y, 0, 1, 3), 0, 2, 1));
+    keep(slice(y, 1, 0, 2));                                             // of every row
+  });
+  expect(program.dispatches.map(({ path }) => path)).toEqual(['elementwise/scale', 'concat/take']);
+  expect([...program.kept].map(({ within }) => within?.at)).toEqual([0, 0, 1024, 3072, undefined]);
+  release(gpu(), x);
+});
+
+test('slice() of the first axis reads the right entries of what it shares', async () => {
+  const x = lasting(gpu(), 'x', [6, 64], Float32Array.from({ length: 384 }, (_, i) => i));
+  const read = await evaluate(gpu(), () => {
+    const y = scale(x, 2);
+    return [slice(y, 0, 1, 2), scale(slice(y, 0, 4, 1), 3), slice(slice(y, 0, 2, 4), 0, 1, 1)];
+  });
+  expect(read.map((values) => [values.length, values[0], values.at(-1)]))
+    .toEqual([[128, 128, 382], [64, 1536, 1914], [64, 384, 510]]);
+  release(gpu(), x);
 });
