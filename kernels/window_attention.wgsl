@@ -35,21 +35,21 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   let i = at.token;
   let head = at.head;
   let win = at.win;
-  let q = qkv_row(token_of(win, i), Q, head);
+  let q = qkv_at(token_of(win, i), Q, head);
 
   var largest = -3.0e38;
   for (var j = 0u; j < AREA + params.zero; j++) {
-    largest = max(largest, score(q, qkv_row(token_of(win, j), K, head), win, head, i, j));
+    largest = max(largest, score(q, qkv_at(token_of(win, j), K, head), win, head, i, j));
   }
   var sum = 0.0;
   var mix: Row;
   for (var j = 0u; j < AREA + params.zero; j++) {
     let token = token_of(win, j);
-    let p = exp(score(q, qkv_row(token, K, head), win, head, i, j) - largest);
+    let p = exp(score(q, qkv_at(token, K, head), win, head, i, j) - largest);
     sum += p;
-    for (var d = 0u; d < ITEMS; d++) { mix[d] += p * qkv[qkv_at(token, V, head) + d]; }
+    for (var d = 0u; d < ITEMS + params.zero; d++) { mix[d] += p * qkv[qkv_at(token, V, head) + d]; }
   }
-  for (var d = 0u; d < ITEMS; d++) { y[y_at(token_of(win, i), head) + d] = mix[d] / sum; }
+  for (var d = 0u; d < ITEMS + params.zero; d++) { y[y_at(token_of(win, i), head) + d] = mix[d] / sum; }
   lse[at.thread] = largest + log(sum);
 }
 
@@ -62,20 +62,20 @@ fn backward_q(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: v
   let head = at.head;
   let win = at.win;
   let token = token_of(win, i);
-  let q = qkv_row(token, Q, head);
-  let g = dy_row(token, head);
+  let q = qkv_at(token, Q, head);
+  let g = y_at(token, head);
 
   var inner = 0.0;
-  for (var d = 0u; d < ITEMS; d++) { inner += sum_of(g[d] * y[y_at(token, head) + d]); }
+  for (var d = 0u; d < ITEMS + params.zero; d++) { inner += sum_of(dy[g + d] * y[y_at(token, head) + d]); }
   var dq: Row;
   for (var j = 0u; j < AREA + params.zero; j++) {
     let key = token_of(win, j);
-    let k = qkv_row(key, K, head);
+    let k = qkv_at(key, K, head);
     let p = exp(score(q, k, win, head, i, j) - lse[at.thread]);
-    let ds = p * (product(g, qkv_row(key, V, head)) - inner);
-    for (var d = 0u; d < ITEMS; d++) { dq[d] += ds * k[d]; }
+    let ds = p * (product_dy(g, qkv_at(key, V, head)) - inner);
+    for (var d = 0u; d < ITEMS + params.zero; d++) { dq[d] += ds * qkv[k + d]; }
   }
-  for (var d = 0u; d < ITEMS; d++) { dqkv[qkv_at(token, Q, head) + d] = params.scale * dq[d]; }
+  for (var d = 0u; d < ITEMS + params.zero; d++) { dqkv[qkv_at(token, Q, head) + d] = params.scale * dq[d]; }
   delta[at.thread] = inner;
 }
 
@@ -88,23 +88,23 @@ fn backward_kv(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: 
   let head = at.head;
   let win = at.win;
   let token = token_of(win, j);
-  let k = qkv_row(token, K, head);
-  let v = qkv_row(token, V, head);
+  let k = qkv_at(token, K, head);
+  let v = qkv_at(token, V, head);
 
   var dk: Row;
   var dv: Row;
   for (var i = 0u; i < AREA + params.zero; i++) {
     let query = token_of(win, i);
-    let q = qkv_row(query, Q, head);
-    let g = dy_row(query, head);
+    let q = qkv_at(query, Q, head);
+    let g = y_at(query, head);
     let p = exp(score(q, k, win, head, i, j) - lse[at.thread - j + i]);
-    let ds = p * (product(g, v) - delta[at.thread - j + i]);
-    for (var d = 0u; d < ITEMS; d++) {
-      dk[d] += ds * q[d];
-      dv[d] += p * g[d];
+    let ds = p * (product_dy(g, v) - delta[at.thread - j + i]);
+    for (var d = 0u; d < ITEMS + params.zero; d++) {
+      dk[d] += ds * qkv[q + d];
+      dv[d] += p * dy[g + d];
     }
   }
-  for (var d = 0u; d < ITEMS; d++) {
+  for (var d = 0u; d < ITEMS + params.zero; d++) {
     dqkv[qkv_at(token, K, head) + d] = params.scale * dk[d];
     dqkv[qkv_at(token, V, head) + d] = dv[d];
   }

@@ -35,8 +35,8 @@ fn partial(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
     let query = token_of(win, i);
     let key = token_of(win, j);
     let at = (window * params.heads + head) * AREA + i;
-    let p = exp(score(qkv_row(query, Q, head), qkv_row(key, K, head), win, head, i, j) - lse[at]);
-    sum += p * (product(dy_row(query, head), qkv_row(key, V, head)) - delta[at]);
+    let p = exp(score(qkv_at(query, Q, head), qkv_at(key, K, head), win, head, i, j) - lse[at]);
+    sum += p * (product_dy(y_at(query, head), qkv_at(key, V, head)) - delta[at]);
   }
   part[thread] = sum;
 }

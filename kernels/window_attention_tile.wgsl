@@ -83,7 +83,7 @@ fn backward_q(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: v
     load_places(window, lane);
     let q = scaled(own_row(Q, head, i, lane), params.scale);
     let g = own_row(DY, head, i, lane);
-    let inner = product(g, own_row(Y, head, i, lane));
+    let inner = row_product(g, own_row(Y, head, i, lane));
     let at = (window * params.heads + head) * AREA + i;
     let norm = lse[at];
 

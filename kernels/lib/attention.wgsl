@@ -26,27 +26,25 @@ const V = 2u;
 fn y_at(token: u32, head: u32) -> u32 { return (token * params.heads + head) * ITEMS; }
 fn qkv_at(token: u32, which: u32, head: u32) -> u32 { return y_at(3u * token + which, head); }
 
-fn qkv_row(token: u32, which: u32, head: u32) -> Row {
-  var row: Row;
-  for (var d = 0u; d < ITEMS; d++) { row[d] = qkv[qkv_at(token, which, head) + d]; }
-  return row;
-}
-fn dy_row(token: u32, head: u32) -> Row {
-  var row: Row;
-  for (var d = 0u; d < ITEMS; d++) { row[d] = dy[y_at(token, head) + d]; }
-  return row;
-}
 fn sum_of(v: Item) -> f32 {
   let four = vec4f(v);                                       // an f32 is repeated
   return select(four.x, dot(four, vec4f(1.0)), WIDTH == 4u);
 }
-fn product(a: Row, b: Row) -> f32 {
+
+// of two rows of qkv, read where they lie, in a loop that no driver unrolls: else it compiles for seconds
+fn product(a: u32, b: u32) -> f32 {
   var sum = Item();
-  for (var d = 0u; d < ITEMS; d++) { sum += a[d] * b[d]; }
+  for (var d = 0u; d < ITEMS + params.zero; d++) { sum += qkv[a + d] * qkv[b + d]; }
+  return sum_of(sum);
+}
+// of a row of dy and one of qkv
+fn product_dy(a: u32, b: u32) -> f32 {
+  var sum = Item();
+  for (var d = 0u; d < ITEMS + params.zero; d++) { sum += dy[a + d] * qkv[b + d]; }
   return sum_of(sum);
 }
 
-fn score(q: Row, k: Row, win: Window, head: u32, i: u32, j: u32) -> f32 {
+fn score(q: u32, k: u32, win: Window, head: u32, i: u32, j: u32) -> f32 {
   let mask = select(-100.0, 0.0, region_of(win, i) == region_of(win, j));
   return params.scale * product(q, k) + table[offset_of(i, j) * params.heads + head] + mask;
 }

@@ -111,6 +111,12 @@ fn score_of(product: f32, i: u32, j: u32) -> f32 {
   return product + biases[offset_of(i, j)] + select(-100.0, 0.0, regions[i] == regions[j]);
 }
 
+fn row_product(a: Row, b: Row) -> f32 {
+  var sum = Item();
+  for (var d = 0u; d < ITEMS; d++) { sum += a[d] * b[d]; }
+  return sum_of(sum);
+}
+
 fn scaled(row: Row, by: f32) -> Row {
   var to: Row;
   for (var d = 0u; d < until(ITEMS); d++) { to[d] = by * row[d]; }
