@@ -36,7 +36,7 @@ fn column_of(lane: u32, i: u32) -> u32 {
   return quarter_column(lane) + quad_in_strip(lane, i) % (QUARTER_N / 4u) * 4u;
 }
 
-fn halves(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn halves(v: vec4f) -> vec2u { return bitcast<vec2u>(vec4<f16>(v)); }
 fn place_left(to: vec2u, block: mat4x4f) {
   for (var i = 0u; i < 4u; i++) { tiles[(to.y + i) * LEFT_STRIDE + to.x / 4u] = halves(block[i]); }
 }
