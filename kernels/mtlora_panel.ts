@@ -31,16 +31,17 @@ export function lowRankUpdate(form: Form, update: Update): Epilogue {
     'update', ranks.join(','), tasksIncludeShared && 'v2', masked && 'masked', row && `of ${row}`,
   ];
   const rank = ranks.reduce((a, b) => a + b, 0);
+  const width = widthOf(update);
   return {
     key: words.filter(Boolean).join(' '),
     masked: masked ?? false,
-    bindings: `@group(0) @binding(5) var<storage, read> p: array<f32>;
-@group(0) @binding(6) var<storage, read> bt: array<f32>;`,
+    bindings: `@group(0) @binding(5) var<storage, read> p: array<${width === 4 ? 'vec4f' : 'f32'}>;
+@group(0) @binding(6) var<storage, read> bt: array<${form.store === 'vec4' ? 'vec4f' : 'f32'}>;`,
     body: `${lines(Math.ceil(rank / BLOCK), (h) => fillBlock(form, h, Math.min(BLOCK, rank - h * BLOCK)))}
   for (var r = r0; r < r1; r++) {
-${lines(Math.ceil(rank / form.lanes), (q) => {
-  const column = `${q * form.lanes}u + lane`;
-  return `    let p${q} = p[r * ${row ?? rank}u + min(${column}, ${rank - 1}u)];`;
+${lines(Math.ceil(rank / (width * form.lanes)), (q) => {
+  const column = `min((${q * form.lanes}u + lane) * ${width}u, ${rank - width}u)`;
+  return `    let p${q} = p[(r * ${row ?? rank}u + ${column}) / ${width}u];`;
 })}
 ${lines(form.columns, (c) => `    var y${c} = 0.0;`)}
 ${loadRow(form)}
@@ -49,43 +50,55 @@ ${branches(form, update)}
   };
 }
 
-function fillBlock({ lanes, columns }: Form, h: number, depth: number): string {
+// values of p that a lane loads at once
+function widthOf({ ranks, row = 0 }: Update): 1 | 4 {
+  return (ranks.reduce((a, b) => a + b, 0) | row) % 4 === 0 ? 4 : 1;
+}
+
+function fillBlock({ lanes, columns, store }: Form, h: number, depth: number): string {
   const quads = columns / 4;
+  const values = range(4).map((e) => `bt[at + min(column + ${e}u, params.n - 1u)]`).join(', ');
   return `  var up${h}: array<vec4f, ${depth * quads}>;
   for (var i = 0u; i < ${depth * quads}u + zero; i++) {
     let at = (${h * BLOCK}u + i / ${quads}u) * params.n;
     let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
-    up${h}[i] = vec4f(${range(4).map((e) => `bt[at + min(column + ${e}u, params.n - 1u)]`).join(', ')});
+    up${h}[i] = ${store === 'vec4' ? 'bt[(at + column) >> 2u]' : `vec4f(${values})`};
   }`;
 }
 
-function branches(form: Form, { ranks, tasksIncludeShared, masked = false }: Update): string {
+function branches(form: Form, update: Update): string {
+  const { ranks, tasksIncludeShared, masked = false } = update;
+  const add = (name: string, offset: number, rank: number): string =>
+    addBranch(form, widthOf(update), name, offset, rank);
   const offsets = ranks.map((_, g) => ranks.slice(0, g).reduce((a, b) => a + b, 0));
-  const first = masked ? maskedBranch(form, ranks[0]!) : addBranch(form, 'y', 0, ranks[0]!);
+  const first = masked ? maskedBranch(form, add('u', 0, ranks[0]!)) : add('y', 0, ranks[0]!);
   const shared = `${first}\n${storeRow(form, 'y', 0)}`;
   const tasks = range(ranks.length - 1).map((t) => `    if (zero != ${t + 91}u) {
 ${lines(form.columns, (c) => `    var t${c} = y${c};`)}
-${addBranch(form, 't', offsets[t + 1]!, ranks[t + 1]!)}
+${add('t', offsets[t + 1]!, ranks[t + 1]!)}
 ${storeRow(form, 't', t + 1)}
     }`);
   return (tasksIncludeShared ? [shared, ...tasks] : [...tasks, shared]).join('\n');
 }
 
 // the sum apart, as only it is dropped
-function maskedBranch(form: Form, rank: number): string {
+function maskedBranch(form: Form, sum: string): string {
   return `${lines(form.columns, (c) => `      var u${c} = 0.0;`)}
-${addBranch(form, 'u', 0, rank)}
+${sum}
 ${dropOutputs(form, 'u')}
 ${lines(form.columns, (c) => `      y${c} += u${c};`)}`;
 }
 
-function addBranch({ lanes, columns }: Form, name: string, offset: number, rank: number): string {
+function addBranch(
+  { lanes, columns }: Form, width: 1 | 4, name: string, offset: number, rank: number,
+): string {
   return lines(rank, (j) => {
     const row = offset + j;
     const block = Math.floor(row / BLOCK);
     const value = (c: number): string => `up${block}[${row % BLOCK * columns / 4 + (c >> 2)}][${c & 3}]`;
     const terms = range(columns).map((c) => `${name}${c} += x * ${value(c)};`).join(' ');
-    return `      { let x = subgroupBroadcast(p${Math.floor(row / lanes)}, ${row % lanes}u); ${terms} }`;
+    const held = `p${Math.floor(row / (width * lanes))}${width === 4 ? `[${row % 4}]` : ''}`;
+    return `      { let x = subgroupBroadcast(${held}, ${Math.floor(row / width) % lanes}u); ${terms} }`;
   });
 }
 
