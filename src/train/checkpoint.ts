@@ -35,7 +35,7 @@ export type Checkpoint = {
     readonly beside: Tensors;
     /** null: the run kept none. */
     readonly averages: Tensors | null;
-    /** null: the run scaled no loss, or a file of the release. */
+    /** null: the run scaled no loss. */
     readonly lossScale: LossScale | null;
     /** null: a file of the release, which does not say. */
     readonly fixed: Readonly<Record<string, string>> | null } | null;
@@ -179,8 +179,9 @@ async function readReleased(path: string, context: ReleaseContext | null): Promi
   if (!found) return { path, model, run: null };
   const step = found.epochs * context.stepsPerEpoch;
   const position = { step, tracked: trackedOf({ path, model, run: null }), samples: context.samples };
-  const kept = { beside: new Map(), averages: null, lossScale: null, fixed: null };
-  return { path, model, run: { position, moments: found.moments, ...kept } };
+  const { moments, lossScale } = found;
+  const kept = { beside: new Map(), averages: null, fixed: null };
+  return { path, model, run: { position, moments, lossScale, ...kept } };
 }
 
 /** Loads a file's model into the store. @returns lines that say what was loaded and what was not */

@@ -7,7 +7,7 @@ import type { ModelSpec } from '../mtlora/spec.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { modelSpec, type Config } from './config.ts';
 import { stepsPerEpoch } from './loop.ts';
-import { optimizerDict, schedulerDict } from './release_state.ts';
+import { optimizerDict, scalerDict, schedulerDict } from './release_state.ts';
 import { buildSchedule } from './schedule.ts';
 import { fullStateDict, type Weights } from './weights.ts';
 
@@ -57,7 +57,7 @@ function plainBackbone(spec: ModelSpec): ModelSpec {
 export function releaseCheckpoint(
   config: Config, state: ReadonlyMap<string, HostTensor>, run: NonNullable<Checkpoint['run']>,
 ): { value: PthValue; epoch: number; wholeEpochs: boolean } {
-  const { position: { step, samples }, moments } = run;
+  const { position: { step, samples }, moments, lossScale } = run;
   const batches = countBatches(samples, config.DATA.BATCH_SIZE, true);
   const perEpoch = stepsPerEpoch(config, batches);
   const schedule = buildSchedule(config, batches);
@@ -70,6 +70,7 @@ export function releaseCheckpoint(
       optimizer: optimizerDict(modelSpec(config), config.TRAIN, schedule, { step, moments }),
       lr_scheduler: schedulerDict(schedule),
       max_accuracy: 0,
+      ...lossScale && { scaler: scalerDict(lossScale) },
       epoch,
     },
   };

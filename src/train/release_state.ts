@@ -5,6 +5,7 @@ import { isHostTensor, toFloat32, type HostTensor } from '../data/host_tensor.ts
 import type { PthValue } from '../data/pickle_write.ts';
 import { parameterTable, type Parameter } from '../mtlora/names.ts';
 import type { ModelSpec } from '../mtlora/spec.ts';
+import { GROWTH_INTERVAL, type LossScale } from '../ops/optim/loss_scale.ts';
 import type { Config } from './config_schema.ts';
 import { rateAt, type Schedule } from './schedule.ts';
 
@@ -81,8 +82,8 @@ export function readOptimizerDict(spec: ModelSpec, root: unknown):
   { step: number; moments: Moments } | null {
   const dict = root instanceof Map ? root.get('optimizer') as unknown : undefined;
   if (dict === undefined) return null;
-  const states = entryOf(dict, 'state');
-  const ids = numbering(entryOf(dict, 'param_groups'), releaseGroups(spec));
+  const states = entryOf('optimizer', dict, 'state');
+  const ids = numbering(entryOf('optimizer', dict, 'param_groups'), releaseGroups(spec));
   const moments: Moments = [new Map(), new Map()];
   let step = 0;
   for (const [parameter, id] of ids) {
@@ -98,13 +99,35 @@ export function readOptimizerDict(spec: ModelSpec, root: unknown):
   return { step, moments };
 }
 
+/** The dict `scaler`, as the state of torch.cuda.amp.GradScaler. */
+export function scalerDict({ scale, goodSteps }: LossScale): PthValue {
+  return {
+    scale, _growth_tracker: goodSteps,
+    growth_factor: 2, backoff_factor: 0.5, growth_interval: GROWTH_INTERVAL,
+  };
+}
+
+/** The loss scale in a checkpoint of the release. @returns null where the run scaled no loss */
+export function readScalerDict(root: unknown): LossScale | null {
+  const dict = root instanceof Map ? root.get('scaler') as unknown : undefined;
+  if (!(dict instanceof Map) || dict.size === 0) return null;
+  const [scale, goodSteps] = [entryOf('scaler', dict, 'scale'), entryOf('scaler', dict, '_growth_tracker')];
+  if (typeof scale !== 'number' || !(scale > 0) || !Number.isFinite(scale)) {
+    throw new Error(`scaler: "scale" must be a number above 0, got ${String(scale)}`);
+  }
+  if (!Number.isSafeInteger(goodSteps) || (goodSteps as number) < 0) {
+    throw new Error(`scaler: "_growth_tracker" must be a whole number, got ${String(goodSteps)}`);
+  }
+  return { scale, goodSteps: goodSteps as number };
+}
+
 /**
  * Where a run of the release stood, by what its checkpoint in `file` holds.
  *
  * @returns null where that is a model alone
  */
 export function readReleaseRun(spec: ModelSpec, root: unknown, file: string):
-  { epochs: number; moments: Moments } | null {
+  { epochs: number; moments: Moments; lossScale: LossScale | null } | null {
   try {
     const state = readOptimizerDict(spec, root);
     if (!state) return null;
@@ -112,21 +135,21 @@ export function readReleaseRun(spec: ModelSpec, root: unknown, file: string):
     if (!Number.isSafeInteger(epoch) || (epoch as number) < -1) {
       throw new Error('"epoch" must be a whole number');
     }
-    return { epochs: epoch as number + 1, moments: state.moments };
+    return { epochs: epoch as number + 1, moments: state.moments, lossScale: readScalerDict(root) };
   } catch (error) {
     throw new Error(`Cannot resume from "${file}": ${(error as Error).message} `
       + '(--weights-only starts a new run from its weights)', { cause: error });
   }
 }
 
-function entryOf(dict: unknown, key: string): unknown {
+function entryOf(what: 'optimizer' | 'scaler', dict: unknown, key: string): unknown {
   if (dict instanceof Map && dict.has(key)) return dict.get(key) as unknown;
-  throw new Error(`optimizer: must hold "${key}"`);
+  throw new Error(`${what}: must hold "${key}"`);
 }
 
 /** Each parameter with the number under which its state stands. */
 function numbering(groups: unknown, expected: readonly Parameter[][]): [Parameter, unknown][] {
-  const given = Array.isArray(groups) ? groups.map((group) => entryOf(group, 'params')) : [];
+  const given = Array.isArray(groups) ? groups.map((group) => entryOf('optimizer', group, 'params')) : [];
   const wanted = expected.map(({ length }) => length);
   const lengths = given.map((ids) => Array.isArray(ids) ? ids.length : 0);
   if (lengths.join() !== wanted.join()) {

@@ -134,7 +134,7 @@ async function openRun(
   }
   store.startAverages();
   if (resume && continued) await loadOptimizer(store, resume);
-  if (continued?.lossScale) trainStep.restoreLossScale(continued.lossScale);
+  if (continued?.lossScale && config.PRECISION === 'f16') trainStep.restoreLossScale(continued.lossScale);
   if (continued && (continued.averages === null) !== (store.arena.averages === null)) {
     say(`averages   ${continued.averages ? 'of the checkpoint are left out, as TRAIN.EMA_DECAY is 0'
       : 'start from the weights: the checkpoint has none'}`);

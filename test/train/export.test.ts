@@ -88,7 +88,8 @@ test('readCheckpoint() goes on where releaseCheckpoint() says that a run stood',
   const samples = 9;                                       // 4 updates an epoch
   const position = { step: 12, tracked: 12, samples };
   const saved = releaseCheckpoint(config, state, {
-    position, moments, beside: new Map(), averages: null, lossScale: null, fixed: null,
+    position, moments, beside: new Map(), averages: null, fixed: null,
+    lossScale: { scale: 32768, goodSteps: 11 },
   });
   expect([saved.epoch, saved.wholeEpochs]).toEqual([2, true]);
   const file = `${folderWith()}/ckpt_epoch_2.pth`;
@@ -97,7 +98,9 @@ test('readCheckpoint() goes on where releaseCheckpoint() says that a run stood',
   const context = { spec, samples, stepsPerEpoch: 4 };
   const resumed = await readCheckpoint(file, context);
   expect(fingerprint(resumed.model)).toEqual(fingerprint(state));
-  expect(resumed.run).toMatchObject({ position: { step: 12, tracked: 5, samples }, fixed: null });
+  expect(resumed.run).toMatchObject({
+    position: { step: 12, tracked: 5, samples }, lossScale: { scale: 32768, goodSteps: 11 }, fixed: null,
+  });
   expect(resumed.run!.moments.map(fingerprint)).toEqual(moments.map(fingerprint));
   expect(() => expectSameRun(resumed, config, samples)).not.toThrow();
   expect((await readCheckpoint(file)).run).toBe(null);

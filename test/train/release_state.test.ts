@@ -5,7 +5,7 @@ import { writePth } from '../../src/data/pth_write.ts';
 import { modelSpec } from '../../src/train/config.ts';
 import { CONFIG_SCHEMA, type Config } from '../../src/train/config_schema.ts';
 import {
-  optimizerDict, readOptimizerDict, releaseGroups, schedulerDict,
+  optimizerDict, readOptimizerDict, readScalerDict, releaseGroups, scalerDict, schedulerDict,
 } from '../../src/train/release_state.ts';
 import { scheduleOf } from '../../src/train/schedule.ts';
 import { loadJson } from '../support/fixtures.ts';
@@ -132,4 +132,20 @@ test('readOptimizerDict() refuses what does not fit the model', async () => {
   expect(refused(first({ ...whole, exp_avg: endless, step: 3 })))
     .toContain(`"exp_avg" of ${name} must hold finite`);
   expect(refused(first({ ...whole, step: 3 }))).toMatchObject({ step: 3 });
+});
+
+test('readScalerDict() reads what scalerDict() writes, and refuses what is no scale', async () => {
+  const scale = { scale: 2 ** 15, goodSteps: 1999 };
+  const root = await written({ scaler: scalerDict(scale) });
+  expect(readScalerDict(root)).toEqual(scale);
+  expect(Object.fromEntries(root.get('scaler') as Map<string, number>)).toEqual({
+    scale: 32768, growth_factor: 2, backoff_factor: 0.5, growth_interval: 2000, _growth_tracker: 1999,
+  });
+  expect(readScalerDict(await readPth(STATES))).toBe(null);
+  const read = (fields: object) => () =>
+    readScalerDict(new Map([['scaler', new Map<string, unknown>(Object.entries(fields))]]));
+  expect(read({ scale: 1 })).toThrow('scaler: must hold "_growth_tracker"');
+  expect(read({ scale: 0, _growth_tracker: 1 })).toThrow('scaler: "scale" must be a number above 0, got 0');
+  expect(read({ scale: 1, _growth_tracker: 0.5 }))
+    .toThrow('scaler: "_growth_tracker" must be a whole number, got 0.5');
 });
