@@ -2,6 +2,7 @@ import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
 import { countOf, sized, tunedGrid, type GridChoice, type Sized } from './grid.ts';
 import { appendRegion } from './region.ts';
+import { settleAll, settleFor, type Pending } from './pending.ts';
 import { createStorage, expectBindable, type Bound, type Storage } from './storage.ts';
 import { floatsOf, storedAsHalves } from './storage_type.ts';
 import { loadKernel, parseKernel, type Binding, type KernelSource, type Tuning } from './wgsl.ts';
@@ -48,6 +49,8 @@ export type Program = {
   readonly dispatches: Dispatch[];
   readonly kept: Set<Storage>;
   readonly scopes: string[];
+  /** What is traced as late as can be, see `gpu/pending.ts`. */
+  readonly pending: Pending;
   /** What is traced last and runs first, once it is known what the body asks of it. */
   readonly openings: (() => void)[];
   /** Operations that drew random numbers so far: each gets a stream of its own. */
@@ -65,12 +68,14 @@ let current: Program | null = null;
 export function trace<T>(gpu: Gpu, label: string, body: () => T): { program: Program; result: T } {
   if (current) throw new GpuError(`trace: "${current.label}" is being traced already`);
   const program: Program = {
-    label, gpu, dispatches: [], kept: new Set(), scopes: [], openings: [], randomStreams: 0,
+    label, gpu, dispatches: [], kept: new Set(), scopes: [], pending: new Map(), openings: [],
+    randomStreams: 0,
   };
   const { dispatches, openings } = program;
   current = program;
   try {
     const result = body();
+    settleAll(program.pending);
     const end = dispatches.length;
     for (const open of openings) open();
     dispatches.unshift(...dispatches.splice(end));
@@ -119,6 +124,7 @@ export function keep(...bounds: readonly Bound[]): void {
 export function dispatch(path: string, buffers: Readonly<Record<string, Bound>>, launch: Launch): void {
   const program = tracing(path);
   const { gpu, scopes, dispatches } = program;
+  settleFor(program.pending, Object.values(buffers));
   const by = (choice: GridChoice): void => {
     dispatches.push(prepare(path, buffers, sized(gpu, launch, choice)));
   };

@@ -70,12 +70,14 @@ function join(xs: readonly Tensor[], at: number): Tensor {
   return y;
 }
 
-// entries that lie side by side, from where the device can bind, are read where they are
+// entries of what the program makes are read where they are, if they lie side by side and can be bound there;
+// what outlives it may be written anew before they are read
 function take(x: Tensor, at: number, start: number, count: number): Tensor {
   const shape = x.shape.with(at, count);
   const first = x.bytes / x.shape[at]! * start;
   const alignment = tracing('slice').gpu.limits.minStorageBufferOffsetAlignment;
-  if (size(x.shape.slice(0, at)) === 1 && first % alignment === 0) {
+  const together = size(x.shape.slice(0, at)) === 1;
+  if (together && x.storage.place === null && first % alignment === 0) {
     const storage = rangeOf(x.storage, `slice [${shape.join(', ')}]`, first, x.bytes / x.shape[at]! * count);
     return makeTensor(shape, storage, false, x.dtype);
   }

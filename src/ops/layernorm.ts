@@ -6,6 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
 import { tuned, upTo } from '../gpu/tuning.ts';
 import { sumColumns } from './column_sums.ts';
+import { partialSums, sumLater } from './gathered_sums.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
 
 /**
@@ -37,7 +38,9 @@ export function layernorm(x: Tensor, w: Tensor, b: Tensor, { eps = EPS } = {}): 
       normForward(eps, { x: kept, w, b, y: empty(x.shape, 'unused', x.dtype), stats });
     };
     const buffers = { x: kept, w, stats, dy, dx, dw, db };
-    guarded(`${name}, backward`, () => normBackward(eps, buffers), { before });
+    const parts = dw && laterParts(kept);
+    guarded(`${name}, backward`, () => normBackward(eps, buffers, parts), { before });
+    if (parts) sumParts(parts, dw, db!);
     return [x.requiresGrad ? dx : null, dw, db];
   });
   return recomputable(output, () => normalise(recall(x), empty(stats.shape, 'layernorm stats again')));
@@ -62,11 +65,30 @@ export function normForward(eps: number, buffers: Buffers<'x' | 'w' | 'b' | 'y' 
 
 type Gradients = Buffers<'x' | 'w' | 'stats' | 'dy' | 'dx'> & Readonly<Record<'dw' | 'db', Tensor | null>>;
 
-/** Launches the backward pass; where `dw` is null, that of x alone. */
-export function normBackward(eps: number, { x, w, stats, dy, dx, dw, db }: Gradients): void {
+/** Sums of a run of rows, [runs, C]. */
+export type Parts = Buffers<'part_w' | 'part_b'>;
+
+/** Where the panel form leaves sums of runs, to be added up with those of others; null in other forms. */
+export function laterParts(x: Tensor): Parts | null {
+  const panel = panelLaunch(x);
+  if (!panel) return null;
+  const { runs, channels } = panel.params;
+  return { part_w: partialSums([runs, channels]), part_b: partialSums([runs, channels]) };
+}
+
+export function sumParts({ part_w, part_b }: Parts, dw: Tensor, db: Tensor): void {
+  sumLater(part_w, dw);
+  sumLater(part_b, db);
+}
+
+/** Launches the backward pass: of x alone where `dw` is null; into `later` without adding up its runs. */
+export function normBackward(
+  eps: number, { x, w, stats, dy, dx, dw, db }: Gradients, later: Parts | null = null,
+): void {
   const { file, tuning, workgroups, params } = choose(x, eps);
   const { runs, channels } = params;
-  const parts = { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
+  const parts = later
+    ?? { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
   const known = { x, stats, dy };
   if (file !== 'layernorm') {
     dispatch(`${file}/backward`, { ...known, w, dx, ...parts }, { params, tuning, workgroups });
@@ -76,21 +98,14 @@ export function normBackward(eps: number, { x, w, stats, dy, dx, dw, db }: Gradi
     const threads = runs * params.items;
     if (dw) dispatch('layernorm/partial_affine', { ...known, ...parts }, { ...launch, threads });
   }
-  if (!dw || !db) return;                                                // frozen: costs nothing
+  if (!dw || !db || later) return;                                       // frozen: costs nothing
   if (file === 'layernorm_tile') {
     sumColumns(parts.part_w, 1, runs, channels, dw);
     sumColumns(parts.part_b, 1, runs, channels, db);
   } else {
-    sumParts(params, parts, dw, db);
+    const launch = { params, tuning: itemOf(channels), threads: params.items };
+    dispatch('layernorm/backward_affine', { ...parts, dw, db }, launch);
   }
-}
-
-/** dw and db out of partial sums over runs of rows. */
-export function sumParts(
-  params: Choice['params'], parts: Buffers<'part_w' | 'part_b'>, dw: Tensor, db: Tensor,
-): void {
-  const launch = { params, tuning: itemOf(params.channels), threads: params.items };
-  dispatch('layernorm/backward_affine', { ...parts, dw, db }, launch);
 }
 
 // the gradients of w and b are sums over runs of rows: enough of them to fill a device, few to add up

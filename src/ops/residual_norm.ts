@@ -5,7 +5,9 @@ import { empty, viewAs, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
 import { addInto, zerosLike } from './elementwise.ts';
 import { guarded } from './kernel_form.ts';
-import { EPS, expectNorm, layernorm, normBackward, normForward, panelLaunch, sumParts } from './layernorm.ts';
+import {
+  EPS, expectNorm, laterParts, layernorm, normBackward, normForward, panelLaunch, sumParts, type Parts,
+} from './layernorm.ts';
 import { addResidual, residualGradient, residualOf, scaleSamples } from './residual.ts';
 import type { ResidualOptions, Terms } from './residual.ts';
 
@@ -95,25 +97,30 @@ function gradients(job: Job, normed: Tensor, dy: Tensor, skip: Tensor): Grads {
   };
   // the statistics are those of the sum
   const before = (): void => normForward(EPS, { x: sum, w, b, y: like('unused'), stats });
-  guarded(`${nameOf(job)}, backward`, () => backward(job, { dy, skip }, grads), { before });
+  const parts = affine ? laterParts(sum) : null;
+  guarded(`${nameOf(job)}, backward`, () => backward(job, { dy, skip }, grads, parts), { before });
+  if (parts) sumParts(parts, grads.dw!, grads.db!);
   if (isAwaited(normed)) handOver(normed, grads.again);
   return grads;
 }
 
-function backward({ terms, sum, stats, w, b }: Job, { dy, skip }: Upstream, grads: Grads): void {
+function backward(
+  { terms, sum, stats, w, b }: Job, { dy, skip }: Upstream, grads: Grads, later: Parts | null,
+): void {
   const { dx, dw, db, dbranch, again } = grads;
   const known = { x: sum, w, stats, dy };
   const panel = panelLaunch(sum);
   if (!panel) {
     const through = empty(sum.shape, 'dx', sum.dtype);
-    normBackward(EPS, { ...known, dx: through, dw, db });
+    normBackward(EPS, { ...known, dx: through, dw, db }, later);
     addInto(through, skip, dx);
     if (dbranch) scaleSamples(dx, terms!.mask!, dbranch);
     normForward(EPS, { x: sum, w, b, y: again, stats: empty(stats.shape, 'layernorm stats again') });
     return;
   }
   const { runs, channels } = panel.params;
-  const parts = { part_w: empty([runs, channels], 'dw parts'), part_b: empty([runs, channels], 'db parts') };
+  const parts = later
+    ?? { part_w: empty([runs, channels], 'unused'), part_b: empty([runs, channels], 'unused') };
   const buffers = { ...known, b, skip, dx, again, ...parts };
   if (dbranch) {
     const launch = { ...panel, params: { ...panel.params, ...rowsOf(terms!) } };
@@ -121,7 +128,6 @@ function backward({ terms, sum, stats, w, b }: Job, { dy, skip }: Upstream, grad
   } else {
     dispatch('residual_norm/backward', buffers, { ...panel, params: { ...panel.params, ...NO_ROWS } });
   }
-  if (dw && db) sumParts(panel.params, parts, dw, db);
 }
 
 const NO_ROWS = { x_rows: 0, residual_rows: 0, sample_rows: 0, masked: 0 };
