@@ -1,5 +1,6 @@
 // The training loop: read it from top to bottom.
 import type { Batch, Loader } from '../data/loader.ts';
+import { countBatches } from '../data/order.ts';
 import type { Position } from './checkpoint.ts';
 import { checkpointName } from './checkpoint_names.ts';
 import type { Config } from './config.ts';
@@ -35,6 +36,16 @@ export type Ending = { readonly done: true } | { readonly done: false; readonly 
 /** Updates of an epoch; batches that fill no update are left out. */
 export function stepsPerEpoch({ TRAIN }: Config, batchesPerEpoch: number): number {
   return Math.floor(batchesPerEpoch / TRAIN.ACCUMULATION_STEPS);
+}
+
+/** Updates of an epoch over so many images; at least one. */
+export function updatesPerEpoch(config: Config, samples: number): number {
+  const { DATA: { BATCH_SIZE }, TRAIN: { ACCUMULATION_STEPS } } = config;
+  const updates = stepsPerEpoch(config, countBatches(samples, BATCH_SIZE, true));
+  if (updates > 0) return updates;
+  const times = ACCUMULATION_STEPS > 1 ? ` times TRAIN.ACCUMULATION_STEPS (${ACCUMULATION_STEPS})` : '';
+  throw new Error(`DATA.BATCH_SIZE${times}: must be at most the ${samples} images of the training split, `
+    + `got ${BATCH_SIZE}`);
 }
 
 /** Trains from `start` to the last epoch. */

@@ -4,7 +4,6 @@ import { basename } from 'node:path';
 import { listSamples } from '../data/dataset.ts';
 import { WriteError } from '../data/file_bytes.ts';
 import type { Loader } from '../data/loader.ts';
-import { countBatches } from '../data/order.ts';
 import { openGpu, type Gpu } from '../gpu/device.ts';
 import { GpuError } from '../gpu/errors.ts';
 import { describePlan } from '../gpu/plan.ts';
@@ -15,7 +14,7 @@ import { checkpointName } from './checkpoint_names.ts';
 import { formatConfig, modelSpec, type Config } from './config.ts';
 import { formatSummary } from './console.ts';
 import { Journal } from './journal.ts';
-import { DivergedError, stepsPerEpoch, trainLoop } from './loop.ts';
+import { DivergedError, trainLoop, updatesPerEpoch } from './loop.ts';
 import { datasetSpec, describeModel, frozenOf, openModel, openSplit } from './prepare.ts';
 import { resultsTable } from './results.ts';
 import { RunFolder, samePath } from './run_folder.ts';
@@ -150,15 +149,6 @@ async function openRun(
   const signal = terminal.interruption();
   const made = { folder, journal, gpu, store, loader, start, perEpoch, trainStep, validation };
   return { config, options, terminal, signal, ...made };
-}
-
-function updatesPerEpoch(config: Config, samples: number): number {
-  const { DATA: { BATCH_SIZE }, TRAIN: { ACCUMULATION_STEPS } } = config;
-  const updates = stepsPerEpoch(config, countBatches(samples, BATCH_SIZE, true));
-  if (updates > 0) return updates;
-  const times = ACCUMULATION_STEPS > 1 ? ` times TRAIN.ACCUMULATION_STEPS (${ACCUMULATION_STEPS})` : '';
-  throw new Error(`DATA.BATCH_SIZE${times}: must be at most the ${samples} images of the training split, `
-    + `got ${BATCH_SIZE}`);
 }
 
 /** The checkpoint to go on from: the folder's furthest that is whole, or the one that was named. */
