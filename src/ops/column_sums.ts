@@ -1,6 +1,7 @@
 import type { Shape } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
+import { partialSums, sumLater } from './gathered_sums.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
@@ -11,37 +12,49 @@ import { itemsFor } from './vectorise.ts';
  */
 export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: Shape): Tensor {
   const sum = empty(shape, 'column sums');
-  guarded(`columnSums [${groups}, ${rows}, ${columns}]`, () => sumColumns(x, groups, rows, columns, sum));
+  const name = `columnSums [${groups}, ${rows}, ${columns}]`;
+  const runs = plainRuns(rows);
+  if (kernelForm(tracing('columnSums').gpu) === 'tile' || groups > 1 || runs === 1) {
+    guarded(name, () => sumColumns(x, groups, rows, columns, sum));
+    return sum;
+  }
+  const part = partialSums([runs, columns]);
+  reduce(x, part, { groups, rows, columns, runs });
+  sumLater(part, sum);
   return sum;
 }
 
 /** The same into a tensor that is there, as a part of what is checked as a whole. */
 export function sumColumns(x: Tensor, groups: number, rows: number, columns: number, sum: Tensor): void {
   const tile = kernelForm(tracing('columnSums').gpu) === 'tile';
-  const runs = tile ? tileRuns(groups, rows, columns) : Math.max(1, Math.min(64, Math.ceil(rows / 64)));
-  const reduce = (from: Tensor, to: Tensor, inRows: number, outRows: number): void => {
-    const sizes = { groups, rows: inRows, columns, runs: outRows };
-    const flops = groups * inRows * columns;
-    if (tile) {
-      const { width, tuning } = itemsFor(columns);
-      dispatch('column_sums_tile/forward', { x: from, y: to }, {
-        workgroups: groups * outRows * linesOf(columns), flops,
-        params: { ...sizes, columns: columns / width },
-        tuning: { ...tuning, LINE: Math.min(LINE_FLOATS, 2 ** Math.ceil(Math.log2(columns))) / width },
-      });
-    } else {
-      const threads = groups * outRows * columns;
-      dispatch('column_sums/forward', { x: from, y: to }, { threads, flops, params: sizes });
-    }
-  };
+  const runs = tile ? tileRuns(groups, rows, columns) : plainRuns(rows);
   if (runs === 1) {
-    reduce(x, sum, rows, 1);
+    reduce(x, sum, { groups, rows, columns, runs: 1 });
     return;
   }
   const partial = empty([groups, runs, columns], 'column sums, partial');
-  reduce(x, partial, rows, runs);
-  reduce(partial, sum, runs, 1);
+  reduce(x, partial, { groups, rows, columns, runs });
+  reduce(partial, sum, { groups, rows: runs, columns, runs: 1 });
 }
+
+type Sizes = Readonly<Record<'groups' | 'rows' | 'columns' | 'runs', number>>;
+
+function reduce(x: Tensor, y: Tensor, sizes: Sizes): void {
+  const { groups, rows, columns, runs } = sizes;
+  const flops = groups * rows * columns;
+  if (kernelForm(tracing('columnSums').gpu) === 'tile') {
+    const { width, tuning } = itemsFor(columns);
+    dispatch('column_sums_tile/forward', { x, y }, {
+      workgroups: groups * runs * linesOf(columns), flops,
+      params: { ...sizes, columns: columns / width },
+      tuning: { ...tuning, LINE: Math.min(LINE_FLOATS, 2 ** Math.ceil(Math.log2(columns))) / width },
+    });
+  } else {
+    dispatch('column_sums/forward', { x, y }, { threads: groups * runs * columns, flops, params: sizes });
+  }
+}
+
+const plainRuns = (rows: number): number => Math.max(1, Math.min(64, Math.ceil(rows / 64)));
 
 // what a workgroup of the tile form has abreast, and rows that it walks soon enough
 const LINE_FLOATS = 32;

@@ -77,10 +77,11 @@ test('slice() and split() read what lies side by side where it is', () => {
   const { program } = trace(gpu(), 'views', () => {
     const y = scale(x, 2);
     keep(slice(y, 0, 0, 1), ...split(y, 0, [1, 4]), slice(slice(y, 0, 1, 3), 0, 2, 1));
-    keep(slice(y, 1, 0, 2));                                             // of every row
-    keep(slice(x, 0, 0, 1));                                             // of what someone may write
+    keep(slice(y, 1, 0, 2));                                           // of every row
+    keep(slice(x, 0, 0, 1));                                           // of what someone may write
   });
-  expect(program.dispatches.map(({ path }) => path)).toEqual(['elementwise/scale', 'concat/take', 'concat/take']);
+  expect(program.dispatches.map(({ path }) => path))
+    .toEqual(['elementwise/scale', 'concat/take', 'concat/take']);
   expect([...program.kept].map(({ within }) => within?.at)).toEqual([0, 0, 1024, 3072, undefined, undefined]);
   release(gpu(), x);
 });

@@ -1,10 +1,13 @@
 import { expectShape } from '../../autograd/shape.ts';
 import { record } from '../../autograd/tape.ts';
-import { empty, type Tensor } from '../../autograd/tensor.ts';
+import { empty, makeTensor, type Tensor } from '../../autograd/tensor.ts';
 import { dispatch } from '../../gpu/program.ts';
+import { rangeOf } from '../../gpu/storage.ts';
 
 // what the kernel has bindings for: one loss for each kind of task
 const MAX_LOSSES = 6;
+// floats from one loss' gradient to the next, as any device can bind
+const APART = 64;
 
 /**
  * Σ weightₜ · lossₜ, summed in the order given.
@@ -26,12 +29,15 @@ export function weightedTotal(losses: readonly Tensor[], weights: readonly numbe
   const slots = Array.from({ length: MAX_LOSSES }, (_, t) => t);
   const inputs = Object.fromEntries(slots.map((t) => [`l${t}`, losses[t] ?? losses[0]!]));
   const factors = Object.fromEntries(slots.map((t) => [`w${t}`, weights[t] ?? 0]));
-  dispatch('weighted_total/forward', { ...inputs, y }, { params: { count, ...factors }, threads: 1 });
+  const launch = { params: { count, ...factors }, threads: 1 };
+  dispatch('weighted_total/forward', { ...inputs, y }, launch);
 
-  return record('weightedTotal', losses, y, (dy) => losses.map(({ requiresGrad }, t) => {
-    if (!requiresGrad) return null;
-    const dl = empty([], 'loss gradient');
-    dispatch('elementwise/scale', { a: dy, y: dl }, { params: { count: 1, value: weights[t]! }, threads: 1 });
-    return dl;
-  }));
+  return record('weightedTotal', losses, y, (dy) => {
+    const dl = empty([MAX_LOSSES, APART], 'loss gradients');
+    dispatch('weighted_total/backward', { dy, dl }, launch);
+    return losses.map(({ requiresGrad }, t) => {
+      const own = rangeOf(dl.storage, `gradient of loss ${t}`, 4 * APART * t, 4);
+      return requiresGrad ? makeTensor([], own) : null;
+    });
+  });
 }
