@@ -126,7 +126,7 @@ function present({ root }: FolderLayout, paths: readonly string[]): string {
 function readClasses(path: string, { names, first, ignore }: ClassLabels): Field {
   const { width, height, data } = readLabelPng(path);
   const last = first + names.length - 1;
-  const classes = Float32Array.from(data, (value) => {
+  const classes = new Float32Array(data).map((value) => {
     if (ignore.includes(value)) return IGNORE;
     if (value >= first && value <= last) return value - first;
     const ignored = ignore.map((number) => ` or ${number}`).join('');
@@ -137,23 +137,23 @@ function readClasses(path: string, { names, first, ignore }: ClassLabels): Field
 
 function readMask(path: string, { threshold }: MaskLabels): Field {
   const { width, height, data } = readLabelPng(path);
-  return makeField(height, width, Float32Array.from(data, (grey) => (grey >= threshold ? 1 : 0)));
+  return makeField(height, width, new Float32Array(data).map((grey) => (grey >= threshold ? 1 : 0)));
 }
 
 /** Eight bits a component for −1..1, or the numbers themselves; what is far from length 1 is no normal. */
 function readNormals(path: string): Field {
   const field = extname(path) === '.npy' ? readArray(path, 3) : normalsOfPicture(path);
-  const data = Float32Array.from(field.data);
+  const data = field.data.slice();
   for (let i = 0; i < data.length; i += 3) {
-    const length = Math.hypot(data[i]!, data[i + 1]!, data[i + 2]!);
-    if (!(length > 0.5 && length < 1.5)) data.fill(0, i, i + 3);
+    const squared = data[i]! ** 2 + data[i + 1]! ** 2 + data[i + 2]! ** 2;
+    if (!(squared > 0.25 && squared < 2.25)) data.fill(0, i, i + 3);
   }
   return { ...field, data };
 }
 
 function normalsOfPicture(path: string): Field {
   const { width, height, data } = readRgbPng(path);
-  return makeField(height, width, Float32Array.from(data, (value) => (2 * value) / 255 - 1));
+  return makeField(height, width, new Float32Array(data).map((value) => (2 * value) / 255 - 1));
 }
 
 /** Metres; 0 where nothing was measured, which files also say by NaN or infinity. */
@@ -161,7 +161,7 @@ function readDepth(path: string, { scale }: DepthLabels): Field {
   const isArray = extname(path) === '.npy';
   const { height, width, data } = isArray ? readArray(path, 1) : readLabelPng(path);
   const factor = scale ?? (isArray ? 1 : MILLIMETRE);
-  const metres = Float32Array.from(data, (value) => {
+  const metres = new Float32Array(data as ArrayLike<number>).map((value) => {
     if (value < 0) throw new FileError(path, `a depth must be 0 or more, got ${value}`);
     return Number.isFinite(value) ? value * factor : 0;
   });

@@ -45,13 +45,17 @@ function readPng<T>(path: string, use: (png: DecodedPng) => T): T {
   });
 }
 
-/** fast-png reads past the end of a file that is cut, and says so in the words of a DataView. */
+/**
+ * fast-png reads past the end of a file that is cut, into whatever its buffer holds there: it gets a buffer of
+ * its own. What it says of the end, in the words of a DataView, and of bad data tells nothing.
+ */
 function decodeWhole(bytes: Buffer): DecodedPng {
   try {
-    return decode(bytes, { checkCrc: true });
+    return decode(new Uint8Array(bytes), { checkCrc: true });
   } catch (error) {
-    if (error instanceof RangeError) throw new Error('the file is cut short or damaged', { cause: error });
-    throw error;
+    const { message } = error as Error;
+    if (!(error instanceof RangeError) && !message.startsWith('Error while decompressing')) throw error;
+    throw new Error('the file is cut short or damaged', { cause: error });
   }
 }
 
