@@ -79,7 +79,8 @@ export async function tuneSite(gpu: Gpu, { family, shape, count, region }: Site)
   }
 }
 
-const keyOf = (launches: readonly Dispatch[]): string => trialKey({ fast: launches, plain: [] });
+const keyOf = (launches: readonly Dispatch[]): string =>
+  trialKey({ before: [], fast: launches, plain: [], below: new Map() });
 
 async function faultOf(gpu: Gpu, region: Explored, fast: readonly Dispatch[]): Promise<string | null> {
   const trial = { ...region, fast };
@@ -99,10 +100,9 @@ type Fastest = Pick<Finding, 'choice' | 'usualMs' | 'bestMs'>;
 async function fastest(gpu: Gpu, built: readonly Built[]): Promise<Fastest> {
   const first = await timesOf(gpu, built, 3);
   const at = first.indexOf(Math.min(...first));
-  const stay = { choice: null, usualMs: first[0]!, bestMs: first[0]! };
-  if (first[at]! > (1 - WORTH) * first[0]!) return stay;
+  if (first[at]! > (1 - WORTH) * first[0]!) return { choice: null, usualMs: first[0]!, bestMs: first[0]! };
   const [usualMs, bestMs] = await timesOf(gpu, [built[0]!, built[at]!], 9) as [number, number];
-  if (bestMs > (1 - WORTH) * usualMs) return { ...stay, usualMs };
+  if (bestMs > (1 - WORTH) * usualMs) return { choice: null, usualMs, bestMs: usualMs };
   return { choice: built[at]!.choice, usualMs, bestMs };
 }
 

@@ -4,9 +4,6 @@ import type { Dispatch } from './program.ts';
 import { differenceIn, isSame, toleranceOf, trialKey, type RunOnce, type Trial } from './trial.ts';
 import type { Verdict, Verdicts } from './verdicts.ts';
 
-/** Fast launches and the plain ones that they stand for; `before` is traced where they must be tried. */
-export type Alternatives = Omit<Trial, 'before'> & { readonly before: () => readonly Dispatch[] };
-
 /**
  * Lets fast launches into a program only once they agreed with their plain form on this device, at their
  * shape. `compile` asks it: what a trace chose on trust is tried before the program is built, and the program
@@ -27,12 +24,12 @@ export class Guard {
   }
 
   /** The fast launches, or, where they were found wrong, the plain ones. */
-  choose(given: Alternatives): readonly Dispatch[] {
+  choose(given: Trial): readonly Dispatch[] {
     if (isSame(given)) return given.plain;
     const key = trialKey(given);
     const verdict = this.#verdicts.get(key);
     if (!verdict) {
-      if (!this.#untried.has(key)) this.#untried.set(key, { ...given, before: given.before() });
+      this.#untried.set(key, given);
       return given.fast;
     }
     if (verdict.agrees) return given.fast;

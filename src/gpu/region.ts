@@ -51,8 +51,8 @@ export function appendRegion(program: Program, region: Region): void {
     const { what, below = new Map<Storage, number>() } = region;
     const fast = launchesOf(program, region.fast);
     const plain = launchesOf(program, () => usually(region.plain));
-    const before = (): readonly Dispatch[] => launchesOf(program, () => usually(region.before ?? (() => {})));
-    if (explorer) explore(program, region, { what, below, plain, before: before() }, explorer);
+    const before = launchesOf(program, () => usually(region.before ?? (() => {})));
+    if (explorer) explore(program, region, { what, below, plain, before }, explorer);
     dispatches.push(...guard ? guard.choose({ what, below, fast, plain, before }) : fast);
   } finally {
     inside = false;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Gpu } from './device.ts';
 import { dispatch, keep, trace, tracing, transient, type Dispatch, type Program } from './program.ts';
 import type { Bound, Storage } from './storage.ts';
-import type { KernelSource } from './wgsl.ts';
+import { loadKernel, type KernelSource } from './wgsl.ts';
 
 /** Two lists of launches that must leave the same in what both write. */
 export type Trial = {
@@ -19,6 +19,9 @@ export type Trial = {
 /** The largest difference of two results of a trial in units of their root mean square. */
 const TOLERANCES = { f32: 3e-4, f16: 1e-2 } as const;
 
+// random inputs may well have no result, such as the root of a negative number, but not most of them
+const LEAST_FINITE = 0.1;
+
 /** The difference that a trial's launches may have: more where either computes in half precision. */
 export function toleranceOf({ fast, plain }: Trial): number {
   const half = [...fast, ...plain].some(({ source }) => /^\s*enable [^;]*\bf16\b/m.test(source.code));
@@ -27,18 +30,21 @@ export function toleranceOf({ fast, plain }: Trial): number {
 
 const hashes = new WeakMap<KernelSource, string>();
 
-/** Names all that a trial's outcome depends on but the device: shader texts, parameters, grids, sizes. */
-export function trialKey({ fast, plain }: Pick<Trial, 'fast' | 'plain'>): string {
+/** Names all that a trial's outcome depends on but the device: texts, parameters, grids, sizes, method. */
+export function trialKey({ before, fast, plain, below }: Omit<Trial, 'what'>): string {
   const numbers = new Map<Storage, number>();
   const numberOf = (storage: Storage): number => {
     if (!numbers.has(storage)) numbers.set(storage, numbers.size);
     return numbers.get(storage)!;
   };
-  const words = [fast, plain].map((launches) => launches.map(({ source, entry, params, grid, uses }) => [
+  const wordsOf = ({ source, entry, params, grid, uses }: Dispatch): unknown => [
     hashOf(source), entry, params ? [...params] : [], grid,
     uses.map(({ name, storage }) => [name, numberOf(storage), storage.length]),
-  ]));
-  return createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, 32);
+  ];
+  const words = [before, fast, plain].map((launches) => launches.map(wordsOf));
+  const limits = [...below].map(([storage, least]) => [numberOf(storage), least]);
+  const method = [loadKernel('trial').code, LEAST_FINITE, TOLERANCES];
+  return createHash('sha256').update(JSON.stringify([words, limits, method])).digest('hex').slice(0, 32);
 }
 
 function hashOf(source: KernelSource): string {
@@ -167,9 +173,6 @@ function compareTwins(x: Storage, y: Storage, kind: number): Compared {
   keep(parts);
   return { parts, words };
 }
-
-// random inputs may well have no result, such as the root of a negative number, but not most of them
-const LEAST_FINITE = 0.1;
 
 function errorOf(parts: Float32Array, words: number): number {
   const total = (at: number): number => parts.reduce((sum, part, i) => i % 4 === at ? sum + part : sum, 0);

@@ -8,8 +8,8 @@ import { backward } from '../../src/autograd/tape.ts';
 import { lasting, trainable, type Tensor } from '../../src/autograd/tensor.ts';
 import { openGpu, type Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/gpu/executable.ts';
+import type * as Pipelines from '../../src/gpu/pipelines.ts';
 import { keep } from '../../src/gpu/program.ts';
-import type * as Wgsl from '../../src/gpu/wgsl.ts';
 import {
   balancedBce, batchnorm, crossEntropy, depthL1, layernorm, linear, normalsL1, resizeBilinear, resizeSum,
   windowAttention,
@@ -18,15 +18,17 @@ import { kernelForm, withKernelForm } from '../../src/ops/kernel_form.ts';
 import { resizeTransposed } from '../../src/ops/resize.ts';
 import { linearDefinition } from '../support/linear.ts';
 
-/** By this a test breaks a kernel: what is written of it passes through `edit` before it is compiled. */
+/** By this a test breaks a kernel: its text passes through `edit` before a device compiles it. */
 const hook = vi.hoisted(() => ({ edit: (_file: string, text: string): string => text }));
 
-vi.mock('../../src/gpu/wgsl.ts', async (original) => {
-  const actual = await original<typeof Wgsl>();
-  type Arguments = Parameters<typeof actual.parseKernel>;
-  const parseKernel = (...[file, text, ...rest]: Arguments): ReturnType<typeof actual.parseKernel> =>
-    actual.parseKernel(file, hook.edit(file, text), ...rest);
-  return { ...actual, parseKernel };
+vi.mock('../../src/gpu/pipelines.ts', async (original) => {
+  const actual = await original<typeof Pipelines>();
+  const pipelineOf: typeof actual.pipelineOf = (gpu, dispatch) => {
+    const { source } = dispatch;
+    const code = hook.edit(source.file, source.code);
+    return actual.pipelineOf(gpu, { ...dispatch, source: { ...source, code } });
+  };
+  return { ...actual, pipelineOf };
 });
 
 let cache: string;
@@ -47,13 +49,13 @@ async function openChecked(folder = cache): Promise<{ gpu: Gpu; lines: string[] 
   return { gpu, lines };
 }
 
-const [M, K] = [70, 96];
+const [M, N, K] = [70, 64, 96];
 
 /** y = x Wᵀ (+ b) at a size that the panel form takes. @returns its error, and the variant that ran */
 async function runLinear(
-  gpu: Gpu, n: number, biased: boolean,
+  gpu: Gpu, biased: boolean,
 ): Promise<{ error: number; variant: string }> {
-  const shapes = [[M, K], [n, K], [n]];
+  const shapes = [[M, K], [N, K], [N]];
   const values = shapes.map((shape, i) => Float64Array.from({ length: size(shape) }, normals(i)));
   const [x, w, b] = values.map((data, i) => lasting(gpu, 'xwb'[i]!, shapes[i]!, data));
   const { executable, result } = await compile(gpu, 'linear', () => {
@@ -63,7 +65,7 @@ async function runLinear(
   });
   executable.run();
   const [bytes] = await executable.read([result]);
-  const expected = linearDefinition(M, n, K)(values[0]!, values[1]!, biased ? values[2] : undefined);
+  const expected = linearDefinition(M, N, K)(values[0]!, values[1]!, biased ? values[2] : undefined);
   const errors = [...new Float32Array(bytes!)].map((value, i) => Math.abs(value - expected[i]!));
   return { error: Math.max(...errors), variant: executable.commands[0]!.dispatch.variant };
 }
@@ -80,7 +82,7 @@ test('guarded() replaces a kernel that computes wrongly, and says so once', asyn
   skipWithoutPanels(context, gpu);
   hook.edit = scaled('1.01');
   for (let i = 0; i < 2; i++) {
-    const { error, variant } = await runLinear(gpu, 64, true);
+    const { error, variant } = await runLinear(gpu, true);
     expect(variant).toBe('matmul');
     expect(error).toBeLessThan(1e-4);
   }
@@ -90,7 +92,7 @@ test('guarded() replaces a kernel that computes wrongly, and says so once', asyn
       + 'matmul_panel\\(.*bias.*\\)/forward differs by [2-9]\\.\\de-2, 3e-4 at most: '
       + 'its plain form is used instead$')),
   ]);
-  const good = await runLinear(gpu, 64, false);
+  const good = await runLinear(gpu, false);
   expect(good.variant).toMatch(/^matmul_panel/);
   expect(lines[2]).toMatch(/1 of 1 fast launches agree/);
 });
@@ -99,7 +101,7 @@ test('guarded() replaces a kernel whose result is not finite', async (context) =
   const { gpu, lines } = await openChecked();
   skipWithoutPanels(context, gpu);
   hook.edit = scaled('bitcast<f32>(0x7f800000u + params.zero)');
-  expect((await runLinear(gpu, 96, true)).variant).toBe('matmul');
+  expect((await runLinear(gpu, true)).variant).toBe('matmul');
   expect(lines[1]).toMatch(/differs by Infinity, 3e-4 at most: its plain form is used instead$/);
 });
 
@@ -107,30 +109,30 @@ test('guarded() replaces a kernel that the driver refuses', async (context) => {
   const { gpu, lines } = await openChecked();
   skipWithoutPanels(context, gpu);
   hook.edit = scaled('nonsense');
-  expect((await runLinear(gpu, 40, true)).variant).toBe('matmul');
+  expect((await runLinear(gpu, true)).variant).toBe('matmul');
   expect(lines[1]).toMatch(/cannot be checked \(.*nonsense.*\): its plain form is used instead$/);
 });
 
 test('openGpu() keeps verdicts for the next device of the same driver', async (context) => {
   const first = await openChecked();
   skipWithoutPanels(context, first.gpu);
-  await runLinear(first.gpu, 64, false);
+  await runLinear(first.gpu, false);
   expect(first.lines).toHaveLength(1);
   const [file] = readdirSync(cache);
   const text = readFileSync(join(cache, file!), 'utf8');
 
   const second = await openChecked();
-  expect((await runLinear(second.gpu, 64, false)).variant).toMatch(/^matmul_panel/);
+  expect((await runLinear(second.gpu, false)).variant).toMatch(/^matmul_panel/);
   expect(second.lines).toEqual([]);
 
   writeFileSync(join(cache, file!), text.replaceAll('"agrees": true', '"agrees": false'));
   const third = await openChecked();
-  expect((await runLinear(third.gpu, 64, false)).variant).toBe('matmul');
+  expect((await runLinear(third.gpu, false)).variant).toBe('matmul');
   expect(third.lines).toEqual([expect.stringMatching(/its plain form is used instead$/)]);
 
   writeFileSync(join(cache, file!), text.replace(/"driver": "/, '"driver": "older '));
   const fourth = await openChecked();
-  await runLinear(fourth.gpu, 64, false);
+  await runLinear(fourth.gpu, false);
   expect(fourth.lines).toEqual([expect.stringMatching(/1 of 1 fast launches agree/)]);
 });
 
@@ -138,14 +140,14 @@ for (const [how, text] of [['cut off', '{"adapter": "x"'], ['of other content', 
   test(`openGpu() says that a file of verdicts is ${how}, and checks anew`, async (context) => {
     const first = await openChecked();
     skipWithoutPanels(context, first.gpu);
-    await runLinear(first.gpu, 64, false);
+    await runLinear(first.gpu, false);
     const file = join(cache, readdirSync(cache)[0]!);
     writeFileSync(file, text);
     const second = await openChecked();
     expect(second.lines).toEqual([
       expect.stringMatching(/^kernels {4}warning: ".*" is left aside and written anew/),
     ]);
-    await runLinear(second.gpu, 64, false);
+    await runLinear(second.gpu, false);
     expect((await openChecked()).lines).toEqual([]);
   });
 }
@@ -155,7 +157,7 @@ test('openGpu() runs on where verdicts cannot be kept, and says so', async (cont
   writeFileSync(blocked, '');
   const { gpu, lines } = await openChecked(join(blocked, 'folder'));
   skipWithoutPanels(context, gpu);
-  expect((await runLinear(gpu, 64, false)).variant).toMatch(/^matmul_panel/);
+  expect((await runLinear(gpu, false)).variant).toMatch(/^matmul_panel/);
   expect(lines.find((line) => line.includes('cannot keep what was checked'))).toMatch(/ENOTDIR/);
 });
 
@@ -171,12 +173,12 @@ test('guarded() tries the kernels of whole ratios, which suit every device', asy
 test('openGpu() runs only plain kernels where that is asked for', async () => {
   const gpu = await openGpu({ plainKernels: true });
   opened.push(gpu);
-  expect((await runLinear(gpu, 64, false)).variant).toBe('matmul');
+  expect((await runLinear(gpu, false)).variant).toBe('matmul');
 });
 
 // the inputs of backward passes that only belong together with others
 const OPS: Record<string, (given: (shape: number[]) => Tensor) => Tensor> = {
-  linear: (given) => linear(given([70, 96]), given([64, 96]), null),
+  linear: (given) => linear(given([70, 96]), given([64, 96]), given([64])),
   layernorm: (given) => layernorm(given([65, 64]), given([64]), given([64])),
   windowAttention: (given) =>
     windowAttention(given([1, 14, 7, 288]), given([169, 3]), { heads: 3, windowSize: 7, shift: 3 }),
