@@ -26,7 +26,8 @@ test('docs/extending.md names what the code exports', () => {
   const sources = FILES.filter((file) => file.startsWith('src/'));
   const source = sources.map((file) => readFileSync(file, 'utf8')).join();
   const names = ['expectShape', 'gradcheck', 'columnSums', 'recomputable', 'recall', 'itemsFor',
-    'kernelForm', 'withKernelForm', 'isPlain', 'guarded', 'tuned', 'upTo', 'ignoreRegions', 'channelsOf', 'labelShape', 'SINGLE_HEADS',
+    'kernelForm', 'withKernelForm', 'isPlain', 'guarded', 'tuned', 'upTo',
+    'ignoreRegions', 'channelsOf', 'labelShape', 'SINGLE_HEADS',
     'decoderGroups', 'TASKS', 'HEADS', 'PASCAL_TASKS', 'NYUD_TASKS', 'param', 'fitsBytes', 'taskOutputs',
     'DATASET_TASKS', 'featureShape', 'siteLayer', 'firstStream', 'foldStreams', 'stageChannels',
     'stageSide', 'siteShape', 'adapterAt', 'SITES', 'FLAG_FIELDS', 'COMMANDS', 'addExamples'];
