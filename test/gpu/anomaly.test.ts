@@ -53,6 +53,18 @@ test('findNonFinite() names the first launch that overflows, its tensor and elem
   release(gpu(), x);
 });
 
+test('findNonFinite() knows what overflows in f16, and what was not finite before', async () => {
+  const values = new Float32Array(301).fill(300);
+  const x = lasting(gpu(), 'x', [301], values.fill(60000, 300), 'f16');
+  const { executable } = await compile(gpu(), 'step', () => keep(scale(x, 2)));
+  expect(await findNonFinite(gpu(), executable))
+    .toEqual({ label: 'elementwise/scale', tensor: 'y', index: 300 });
+  write(gpu(), x, values.fill(1e6, 299));
+  expect(await findNonFinite(gpu(), executable)).toEqual({ label: null, tensor: 'x', index: 299 });
+  executable.destroy();
+  release(gpu(), x);
+});
+
 // words that are NaNs as floats; then 1 1 1 and one of those: padding in a tensor of three, or its last value
 const TEXTS = {
   words: `@group(0) @binding(0) var<storage, read_write> y: array<u32>;
