@@ -49,10 +49,15 @@ export class Guard {
   async settle(gpu: Gpu, untried: Untried, runOnce: RunOnce): Promise<boolean> {
     if (untried.size === 0) return true;
     const start = performance.now();
-    const found = new Map<string, Verdict>();
-    for (const [key, trial] of untried) found.set(key, await verdictOn(gpu, trial, runOnce));
-    this.#verdicts.add(found);
-    const agreed = [...found.values()].filter(({ agrees }) => agrees).length;
+    const measured = new Map<string, Verdict>();
+    let agreed = 0;
+    for (const [key, trial] of untried) {
+      const { measured: isMeasured, ...verdict } = await verdictOn(gpu, trial, runOnce);
+      this.#verdicts.add(key, verdict);
+      if (isMeasured) measured.set(key, verdict);
+      agreed += Number(verdict.agrees);
+    }
+    this.#verdicts.keep(measured);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     this.#say(`${agreed} of ${untried.size} fast launches agree with their plain forms, in ${seconds} s`);
     return agreed === untried.size;
@@ -62,17 +67,20 @@ export class Guard {
 /** Trials by their keys. */
 export type Untried = ReadonlyMap<string, Trial>;
 
-async function verdictOn(gpu: Gpu, trial: Trial, runOnce: RunOnce): Promise<Verdict> {
+// what could not be tried, for want of memory for example, may be another time
+type Tried = Verdict & { readonly measured: boolean };
+
+async function verdictOn(gpu: Gpu, trial: Trial, runOnce: RunOnce): Promise<Tried> {
   const kernels = [...new Set(trial.fast.map(({ variant, entry }) => `${variant}/${entry}`))].join(', ');
   const name = `${trial.what} by ${kernels}`;
   const most = toleranceOf(trial);
   try {
     const error = await differenceIn(gpu, trial, runOnce);
-    const agrees = error <= most;
-    return { agrees, says: `${name} differs by ${error.toExponential(1)}, ${most.toExponential()} at most` };
+    const says = `${name} differs by ${error.toExponential(1)}, ${most.toExponential()} at most`;
+    return { agrees: error <= most, says, measured: true };
   } catch (error) {
     gpu.check();                                 // a lost device is no verdict
     if (!(error instanceof GpuError)) throw error;
-    return { agrees: false, says: `${name} cannot be checked (${error.message})` };
+    return { agrees: false, says: `${name} cannot be checked (${error.message})`, measured: false };
   }
 }

@@ -33,10 +33,14 @@ export class Verdicts {
     return this.#known.get(key);
   }
 
-  /** Adds to what is known here, and to what the file holds by now: other processes write it too. */
-  add(found: ReadonlyMap<string, Verdict>): void {
-    for (const [key, verdict] of found) this.#known.set(key, verdict);
-    if (!this.#file) return;
+  /** Keeps a verdict for as long as the process runs. */
+  add(key: string, verdict: Verdict): void {
+    this.#known.set(key, verdict);
+  }
+
+  /** Adds verdicts to what the file holds by now: other processes write it too. */
+  keep(found: ReadonlyMap<string, Verdict>): void {
+    if (!this.#file || found.size === 0) return;
     const verdicts = Object.entries({ ...this.#read(), ...Object.fromEntries(found) }).slice(-MOST);
     const { name: adapter, driver } = this.#adapter;
     const text = JSON.stringify({ adapter, driver, verdicts: Object.fromEntries(verdicts) }, null, 1);

@@ -111,6 +111,7 @@ test('guarded() replaces a kernel that the driver refuses', async (context) => {
   hook.edit = scaled('nonsense');
   expect((await runLinear(gpu, true)).variant).toBe('matmul');
   expect(lines[1]).toMatch(/cannot be checked \(.*nonsense.*\): its plain form is used instead$/);
+  expect(readdirSync(cache)).toEqual([]);                        // it is tried again by the next device
 });
 
 test('openGpu() keeps verdicts for the next device of the same driver', async (context) => {
