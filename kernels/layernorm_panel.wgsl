@@ -18,6 +18,10 @@ const WIDE = 0u;                // tune: 0 1
 struct Params { rows: u32, channels: u32, items: u32, eps: f32, run: u32, runs: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 
+// rows lie one after the other
+fn base_of(row: u32) -> u32 { return row * params.items; }
+fn source(base: u32, i: u32) -> u32 { return base + i; }
+
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {
@@ -72,7 +76,7 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
         let i = item(c, h, lane);
         let at = row * params.items + i;
         if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, at, i, stats[row], means);
+        let d = gradient(&line, h, row, i, means);
         if (WIDE == 1u) { store_parts(&line, h, parts + i); }
         dx[at] = d;
       }

@@ -35,6 +35,10 @@ fn factor_of(row: u32) -> f32 {
   return mask[row / params.sample_rows];
 }
 
+// rows lie one after the other
+fn base_of(row: u32) -> u32 { return row * params.items; }
+fn source(base: u32, i: u32) -> u32 { return base + i; }
+
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {
@@ -94,7 +98,7 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
         let i = item(c, h, lane);
         let at = row * params.items + i;
         if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, at, i, stats[row], means);
+        let d = gradient(&line, h, row, i, means);
         if (WIDE == 1u) { store_parts(&line, h, parts + i); }
         dx[at] = skip[at] + d;
         if (WIDE == 1u) { shift[h] = b[i]; }
@@ -120,7 +124,7 @@ fn backward_branch(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) gr
         let i = item(c, h, lane);
         let at = row * params.items + i;
         if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, at, i, stats[row], means);
+        let d = gradient(&line, h, row, i, means);
         if (WIDE == 1u) { store_parts(&line, h, parts + i); }
         dx[at] = skip[at] + d;
         if (WIDE == 1u) { shift[h] = b[i]; }

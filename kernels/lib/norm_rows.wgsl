@@ -3,7 +3,9 @@
 // rows, channels, items, eps, run (rows of a run).
 //
 // WIDE = 0: a row has LANES · HELD items, held in registers, as w and b are · 1: rows are walked in chunks,
-// and read again in each pass
+// and read again in each pass.
+//
+// The kernel says where a row lies in x: base_of(row), and its item i: source(base, i).
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<vec4f>;
 @group(0) @binding(3) var<storage, read> b: array<vec4f>;
@@ -42,9 +44,9 @@ fn affine_of(lane: u32) -> Affine {
 // a lane's items of a row, and of the partial sums
 struct Line { scale: Items, n: Items, d: Items, sum_w: Items, sum_b: Items }
 
-fn load(line: ptr<function, Line>, h: u32, at: u32, i: u32, moments: vec2f) {
-  (*line).n[h] = (x[at] - moments.x) * moments.y;
-  (*line).d[h] = dy[at];
+fn load(line: ptr<function, Line>, h: u32, row: u32, i: u32, moments: vec2f) {
+  (*line).n[h] = (x[source(base_of(row), i)] - moments.x) * moments.y;
+  (*line).d[h] = dy[row * params.items + i];
   if (WIDE == 1u) { (*line).scale[h] = w[i]; }
 }
 
@@ -56,7 +58,7 @@ fn means_of(line: ptr<function, Line>, row: u32, lane: u32) -> vec2f {
   for (var c = 0u; c < chunks(); c++) {
     for (var h = 0u; h < HELD; h++) {
       let i = item(c, h, lane);
-      load(line, h, row * params.items + i, i, moments);
+      load(line, h, row, i, moments);
       let g = (*line).d[h] * (*line).scale[h];
       sum_g += g;
       sum_gn += g * (*line).n[h];
@@ -66,8 +68,9 @@ fn means_of(line: ptr<function, Line>, row: u32, lane: u32) -> vec2f {
 }
 
 // dx of an item; adds to the partial sums, which start with a run's first row
-fn gradient(line: ptr<function, Line>, h: u32, at: u32, i: u32, moments: vec2f, means: vec2f) -> vec4f {
-  if (WIDE == 1u) { load(line, h, at, i, moments); }
+fn gradient(line: ptr<function, Line>, h: u32, row: u32, i: u32, means: vec2f) -> vec4f {
+  let moments = stats[row];
+  if (WIDE == 1u) { load(line, h, row, i, moments); }
   let d = (*line).d[h];
   let n = (*line).n[h];
   (*line).sum_w[h] += d * n;

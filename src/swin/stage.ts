@@ -4,7 +4,7 @@ import { scope } from '../gpu/program.ts';
 import { dropout } from '../ops/dropout.ts';
 import { reshape } from '../ops/elementwise.ts';
 import { layernorm } from '../ops/layernorm.ts';
-import { mergePatches } from '../ops/merge_patches.ts';
+import { mergeNorm } from '../ops/merge_norm.ts';
 import { patchEmbed } from '../ops/patch_embed.ts';
 import { withNorm, type Norm } from '../ops/residual_norm.ts';
 import { firstStream, foldStreams, runBlock, swinBlock } from './block.ts';
@@ -62,7 +62,7 @@ export function runStage({ blocks, downsample }: Stage, x: Tensor, mode: Mode): 
 
 /** Patch merging with the same weights for every stream: [G, B, H, W, C] to [G, B, H/2, W/2, 2C]. */
 export function mergeStreams({ norm, reduction }: PatchMerging, x: Tensor): Tensor {
-  const merged = layernorm(mergePatches(x), norm.w, norm.b);
+  const merged = mergeNorm(x, norm);
   const y = reduction(foldStreams(merged));
   return reshape(y, [...merged.shape.slice(0, -1), y.shape.at(-1)!]);
 }
