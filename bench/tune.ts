@@ -1,9 +1,10 @@
 // Constants of kernels at Swin-T's shapes:
-//   node bench/tune.ts [FAMILY…] [--quick] [--repository] [--json FILE]
+//   node bench/tune.ts [FAMILY…] [--quick] [--again] [--repository] [--json FILE]
 //
 // Every candidate is checked against the plain form, and those that agree are timed in turns. What is faster
 // than the usual constants goes into the user's cache, which runs on this adapter and driver read from then
-// on; with --repository into kernels/tuned/, for all adapters of such a name. --quick: the heaviest few.
+// on; with --repository into kernels/tuned/, for all adapters of such a name. --quick: the heaviest few;
+// --again: what the file has choices for, after its kernels changed.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AdapterSummary } from '../src/gpu/adapters.ts';
@@ -17,7 +18,7 @@ import { sitesOf, tuneSite, type Finding, type Site } from './support/tuner.ts';
 
 const HEAVIEST = 4;
 
-const options = readOptions(['repository']);
+const options = readOptions(['repository', 'again']);
 const { gpu, machine } = await openBench(options.device);
 console.log(`${machine.adapter}, ${machine.cores} cores, commit ${machine.commit}`);
 try {
@@ -25,8 +26,9 @@ try {
     size: 'swin-t', img: gpu.deviceClass === 'software' ? 224 : 448, tasks: TASKS.slice(0, 4),
     batch: gpu.deviceClass === 'software' ? 1 : 32,
   }));
-  const wanted = chosen(sites);
   const file = fileFor(gpu.adapter);
+  const wanted = chosen(sites).filter(({ family, shape }) =>
+    !options.flags.has('again') || choicesIn(file)[family]?.[shape] !== undefined);
   const findings: Finding[] = [];
   for (const [i, site] of wanted.entries()) {
     const found = await tuneSite(gpu, site);
@@ -84,16 +86,20 @@ function classOf({ name, software }: AdapterSummary): string {
 /** Over what the file holds: a site that was tuned again has its new choice, or none. */
 function store(file: string, adapter: AdapterSummary, { family, shape, choice }: Finding): void {
   const { name, driver } = adapter;
-  const own = options.flags.has('repository')
+  const of = options.flags.has('repository')
     ? { adapters: classOf(adapter), tuned: `${machine.date} on ${name}, ${driver}` }
     : { adapter: name, driver };
-  const old = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) as { choices: Choices } : null;
-  const { [shape]: _, ...others } = old?.choices[family] ?? {};
+  const { [family]: own, ...families } = choicesIn(file);
+  const { [shape]: _, ...others } = own ?? {};
   const shapes = choice ? { ...others, [shape]: choice } : others;
-  const { [family]: __, ...families } = old?.choices ?? {};
   const choices = Object.keys(shapes).length > 0 ? { ...families, [family]: sorted(shapes) } : families;
   mkdirSync(dirname(file), { recursive: true });
-  writeJson(file, { ...own, choices: sorted(choices) });
+  writeJson(file, { ...of, choices: sorted(choices) });
+}
+
+function choicesIn(file: string): Choices {
+  if (!existsSync(file)) return {};
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly choices: Choices }).choices;
 }
 
 function sorted<T>(record: Readonly<Record<string, T>>): Record<string, T> {

@@ -33,6 +33,8 @@ export type Finding = {
 
 /** A candidate must save this much, twice: once among all, once against the usual constants alone. */
 const WORTH = 0.04;
+/** And this much of a whole program on a CPU, where each new variant is compiled for a second. */
+const LEAST_MS = 0.3;
 
 /** What `body` traces, by family and class of shapes; what moves most comes first. */
 export async function sitesOf(body: () => Promise<unknown>): Promise<Site[]> {
@@ -73,7 +75,11 @@ export async function tuneSite(gpu: Gpu, { family, shape, count, region }: Site)
       await add(choice, launches);
     }
     const { choice, usualMs, bestMs } = await fastest(gpu, built);
-    return { family, shape, count, tried: built.length, choice, usualMs, bestMs, wrong };
+    const worth = gpu.deviceClass === 'gpu' || count * (usualMs - bestMs) >= LEAST_MS;
+    return {
+      family, shape, count, tried: built.length, wrong, usualMs,
+      ...worth ? { choice, bestMs } : { choice: null, bestMs: usualMs },
+    };
   } finally {
     for (const { executable } of built) executable.destroy();
   }
