@@ -29,7 +29,7 @@ export type PanelForm = {
   /** How p is loaded: vec4 along k, vec4 along columns, or single values with any strides. */
   readonly panel: 'k' | 'columns' | 'scalar';
   /**
-   * Whole vec4 of columns are stored, or single columns with a guard, or, where s is loaded by `rows`, four
+   * Whole vec4 of columns are stored, or single columns, or, where s is loaded by `rows`, four
    * rows of a column at once: y lies transposed, as s and p are then the factors b and a of y = a b.
    */
   readonly store: 'vec4' | 'scalar' | 'rows';

@@ -8,7 +8,7 @@
 // broadcast.
 // `kernels/mtlora_linear.wgsl` is the plain form.
 import type { Epilogue, PanelForm } from './matmul_panel.ts';
-import { columnOf, dropOutputs } from './panel_store.ts';
+import { columnOf, dropOutputs, insideQuad } from './panel_store.ts';
 import { lines, range } from './unroll.ts';
 
 export type Update = {
@@ -62,7 +62,7 @@ function fillBlock({ lanes, columns, store }: Form, h: number, depth: number): s
   for (var i = 0u; i < ${depth * quads}u + zero; i++) {
     let at = (${h * BLOCK}u + i / ${quads}u) * params.n;
     let column = c0 + lane * 4u + i % ${quads}u * ${4 * lanes}u;
-    up${h}[i] = ${store === 'vec4' ? 'bt[(at + column) >> 2u]' : `vec4f(${values})`};
+    up${h}[i] = ${store === 'vec4' ? 'bt[(at + min(column, params.n - 4u)) >> 2u]' : `vec4f(${values})`};
   }`;
 }
 
@@ -126,6 +126,7 @@ function storeRow(form: Form, name: string, g: number): string {
   }
   return lines(form.columns / 4, (q) => {
     const values = range(4).map((e) => `${name}${4 * q + e}`).join(', ');
-    return `      y[(${rowAt(g)} + c0 + lane * 4u + ${4 * q * form.lanes}u) >> 2u] = vec4f(${values});`;
+    const at = `(${rowAt(g)} + c0 + lane * 4u + ${4 * q * form.lanes}u) >> 2u`;
+    return `      if (${insideQuad(form, q)}) { y[${at}] = vec4f(${values}); }`;
   });
 }

@@ -14,6 +14,10 @@ const valueAt = (form: Form, c: number): string =>
   `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
 const inside = (form: Form, c: number): string => `${columnOf(form, `${c}u`)} < params.n`;
 
+/** Whether a lane's q-th four columns, a multiple of 4 as n is, lie in y. */
+export const insideQuad = ({ lanes }: Pick<Form, 'lanes'>, q: number): string =>
+  `c0 + lane * 4u + ${4 * q * lanes}u < params.n`;
+
 /** Adds what y holds and the bias, and stores a row. */
 export function finishRow(form: Form): string {
   const bias = `      if (k0 == 0u) {\n${lines(form.columns, (c) => `        y${c} += bias${c};`)}\n      }`;
@@ -41,7 +45,7 @@ function storeRow(form: Form): string {
   }
   return lines(form.columns / 4, (q) => {
     const values = range(4).map((e) => `y${4 * q + e}`).join(', ');
-    return `      y[${quadAt(form, q)}] = vec4f(${values});`;
+    return `      if (${insideQuad(form, q)}) { y[${quadAt(form, q)}] = vec4f(${values}); }`;
   });
 }
 

@@ -75,10 +75,10 @@ function formOf(gpu: Gpu, job: Gemm, s: Factor, p: Factor, turned: boolean): Pan
   const usual = columnsFor(width, lanes);
   const { columns, depth } = tunedPanel(gpu, { rows: extent, width, k }, `${stream} ${panel}`,
     { columns: usual, depth: k <= 8 ? 8 : DEPTHS[usual] });
-  const even = width % (columns * lanes) === 0 && quads({ ...y, col: 1 }, width, y.row);
+  const byQuads = quads({ ...y, col: 1 }, width, y.row);
   return {
     lanes, columns, depth, stream, panel,
-    store: turned ? 'rows' : even ? 'vec4' : 'scalar',
+    store: turned ? 'rows' : byQuads ? 'vec4' : 'scalar',
     bias: Boolean(job.bias),
     mask: mask ? turned ? 'stream' : MASKED[mask.on] : undefined,
   };
