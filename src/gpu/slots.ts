@@ -12,9 +12,14 @@ export type Slot = { readonly bytes: number; readonly tenants: readonly Tenant[]
 
 type Open = { readonly bytes: number; readonly tenants: Tenant[] };
 
+// what goes first fits best: the largest, or those that are large for long; which is better differs
+const ORDERS: readonly ((bytes: number, steps: number) => number)[] = [
+  (bytes) => bytes, (bytes, steps) => bytes * Math.sqrt(steps),
+];
+
 /**
- * Puts the largest tensor first, into a slot of its size; each later one into the smallest gap that stays
- * free while it lives, or, where there is none, into a slot of its own.
+ * Puts each tensor, in the better of some orders, into the smallest gap that stays free while it lives, or,
+ * where there is none, into a slot of its own size.
  *
  * WebGPU forbids a launch to read and write one buffer, even in two ranges: what one launch reads and another
  * tensor that it writes are never in one slot while both live.
@@ -24,9 +29,22 @@ type Open = { readonly bytes: number; readonly tenants: Tenant[] };
 export function assignSlots(
   lives: ReadonlyMap<Storage, Life>, dispatches: readonly Dispatch[], alignment: number,
 ): Slot[] {
-  const slots: Open[] = [];
   const barred = barredPairs(dispatches);
-  for (const [storage, own] of [...lives].sort(([a], [b]) => b.bytes - a.bytes)) {
+  const found = ORDERS.map((order) => {
+    const weight = ([{ bytes }, { first, last }]: readonly [Storage, Life]): number =>
+      order(bytes, last - first + 1);
+    return fill(new Map([...lives].sort((a, b) => weight(b) - weight(a))), barred, alignment);
+  });
+  return found.reduce((best, slots) => bytesOf(slots) < bytesOf(best) ? slots : best);
+}
+
+const bytesOf = (slots: readonly Slot[]): number => slots.reduce((sum, { bytes }) => sum + bytes, 0);
+
+function fill(
+  lives: ReadonlyMap<Storage, Life>, barred: ReadonlyMap<Storage, ReadonlySet<Storage>>, alignment: number,
+): Slot[] {
+  const slots: Open[] = [];
+  for (const [storage, own] of lives) {
     const meets = ({ storage: other }: Tenant): boolean => overlap(lives.get(other)!, own);
     let best: { slot: Open; at: number; room: number } | null = null;
     for (const slot of slots) {
