@@ -86,7 +86,12 @@ export class Executable {
     return download(this.#gpu, bounds.map((bound) => ({ ...this.placeOf(bound), bytes: bound.bytes })));
   }
 
-  /** Frees the program's buffers. */
+  /** The buffers of its slots, which another program may borrow that never runs between a run and its read. */
+  get slots(): readonly GPUBuffer[] {
+    return this.#placed.slots;
+  }
+
+  /** Frees the program's own buffers. */
   destroy(): void {
     for (const buffer of this.#placed.buffers) this.#gpu.memory.free(buffer);
   }
@@ -101,18 +106,22 @@ export function encode(pass: GPUComputePassEncoder, { dispatch, pipeline, group 
 /**
  * Traces `body`, plans its memory and compiles its kernels; nothing of it runs yet. Fast kernels are checked
  * first, and where one is wrong `body` is traced again.
+ *
+ * @param lenders programs that never run between a run of this one and its read: their buffers serve it too
  */
 export async function compile<T>(
-  gpu: Gpu, label: string, body: () => T,
+  gpu: Gpu, label: string, body: () => T, lenders: readonly Executable[] = [],
 ): Promise<{ executable: Executable; result: T }> {
   const { program, result } = await traceChecked(gpu, label, body);
-  return { executable: await assemble(gpu, program), result };
+  return { executable: await assemble(gpu, program, lenders.flatMap(({ slots }) => slots)), result };
 }
 
 /** Plans a traced program's memory and compiles its kernels, as they are. */
-export async function assemble(gpu: Gpu, program: Program): Promise<Executable> {
+export async function assemble(
+  gpu: Gpu, program: Program, lent: readonly GPUBuffer[] = [],
+): Promise<Executable> {
   dropDeadDispatches(program);
-  return build(gpu, program);
+  return build(gpu, program, lent);
 }
 
 async function traceChecked<T>(
@@ -149,12 +158,12 @@ export function planOnly<T>(gpu: Gpu, label: string, body: () => T): { plan: Pla
   return { plan: planProgram(program), result };
 }
 
-async function build(gpu: Gpu, program: Program): Promise<Executable> {
+async function build(gpu: Gpu, program: Program, lent: readonly GPUBuffer[]): Promise<Executable> {
   const { label, dispatches } = program;
   const plan = planProgram(program);
   const pipelines = await Promise.all(dispatches.map((dispatch) => pipelineOf(gpu, dispatch)));
   const { bytes, offsets } = packUniforms(dispatches, gpu.limits.minUniformBufferOffsetAlignment);
-  const placed = await allocateScoped(gpu, label, plan, bytes.byteLength);
+  const placed = await allocateScoped(gpu, label, plan, bytes.byteLength, lent);
   try {
     if (bytes.byteLength > 0) gpu.device.queue.writeBuffer(placed.uniforms, 0, bytes);
     const commands = await bindAll(gpu, dispatches, pipelines, placed, offsets);
@@ -166,12 +175,14 @@ async function build(gpu: Gpu, program: Program): Promise<Executable> {
   }
 }
 
-async function allocateScoped(gpu: Gpu, label: string, plan: Plan, uniformBytes: number): Promise<Placed> {
+async function allocateScoped(
+  gpu: Gpu, label: string, plan: Plan, uniformBytes: number, lent: readonly GPUBuffer[],
+): Promise<Placed> {
   gpu.device.pushErrorScope('out-of-memory');
   let scope: Promise<GPUError | null>;
   let placed: Placed;
   try {
-    placed = allocate(gpu, label, plan, uniformBytes);
+    placed = allocate(gpu, label, plan, uniformBytes, lent);
   } finally {
     scope = gpu.device.popErrorScope();
   }

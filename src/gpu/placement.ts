@@ -3,12 +3,16 @@ import { GpuError } from './errors.ts';
 import type { Range } from './memory.ts';
 import type { Plan } from './plan.ts';
 import type { Dispatch, Use } from './program.ts';
+import type { Slot } from './slots.ts';
 import type { Storage } from './storage.ts';
 
-/** A program's own buffers: one a slot of its plan, and the uniforms. */
+/** A program's buffers: one a slot of its plan, and the uniforms. */
 export type Placed = {
   readonly live: GPUBuffer;
   readonly uniforms: GPUBuffer;
+  /** Of the slots, borrowed ones among them. */
+  readonly slots: readonly GPUBuffer[];
+  /** Those that are its own. */
   readonly buffers: readonly GPUBuffer[];
   readonly places: ReadonlyMap<Storage, Range>;
 };
@@ -38,8 +42,23 @@ export function packUniforms(
   return { bytes, offsets };
 }
 
-/** Allocates a program's buffers; all of them or none. */
-export function allocate(gpu: Gpu, label: string, plan: Plan, uniformBytes: number): Placed {
+/** Which slots find room in what is lent: the largest first, each in the smallest that holds it. */
+export function borrow<T extends { readonly size: number }>(
+  slots: readonly Slot[], lent: readonly T[],
+): Map<Slot, T> {
+  const free = lent.toSorted((a, b) => a.size - b.size);
+  const found = new Map<Slot, T>();
+  for (const slot of slots.toSorted((a, b) => b.bytes - a.bytes)) {
+    const at = free.findIndex(({ size }) => size >= slot.bytes);
+    if (at >= 0) found.set(slot, free.splice(at, 1)[0]!);
+  }
+  return found;
+}
+
+/** Allocates a program's buffers, but for slots that find room in what is `lent`; all of them or none. */
+export function allocate(
+  gpu: Gpu, label: string, plan: Plan, uniformBytes: number, lent: readonly GPUBuffer[] = [],
+): Placed {
   const buffers: GPUBuffer[] = [];
   const alloc = (name: string, bytes: number, usage?: number): GPUBuffer => {
     const buffer = gpu.memory.alloc(`${label} ${name}`, bytes, usage);
@@ -51,11 +70,13 @@ export function allocate(gpu: Gpu, label: string, plan: Plan, uniformBytes: numb
     const live = alloc('live', LIVE_BYTES, usage);
     const uniforms = alloc('params', uniformBytes, usage);
     const places = new Map<Storage, Range>();
-    plan.slots.forEach(({ bytes, tenants }, i) => {
-      const buffer = alloc(`slot ${i}`, bytes);
-      for (const { storage, at } of tenants) places.set(storage, { buffer, offset: at });
+    const borrowed = borrow(plan.slots, lent);
+    const slots = plan.slots.map((slot, i) => {
+      const buffer = borrowed.get(slot) ?? alloc(`slot ${i}`, slot.bytes);
+      for (const { storage, at } of slot.tenants) places.set(storage, { buffer, offset: at });
+      return buffer;
     });
-    return { live, uniforms, buffers, places };
+    return { live, uniforms, slots, buffers, places };
   } catch (error) {
     for (const buffer of buffers) gpu.memory.free(buffer);
     throw error;

@@ -44,11 +44,14 @@ type Pass = {
 export class Evaluator {
   readonly #gpu: Gpu;
   readonly #store: ParameterStore;
+  readonly #lenders: readonly Executable[];
   readonly #passes = new Map<number, Pass>();
 
-  constructor(gpu: Gpu, store: ParameterStore) {
+  /** @param lenders programs whose buffers evaluations may use: none of them may run during one */
+  constructor(gpu: Gpu, store: ParameterStore, lenders: readonly Executable[] = []) {
     this.#gpu = gpu;
     this.#store = store;
+    this.#lenders = lenders;
   }
 
   /** Runs all batches of the first epoch of `loader`, whose last one may be smaller. */
@@ -110,7 +113,7 @@ export class Evaluator {
     if (known) return known;
     const inputs = await new Inputs(this.#gpu, this.#store.spec, count).compile();
     const trace = (): ReturnType<typeof traceValidation> => traceValidation(this.#store, inputs);
-    const { executable, result } = await compile(this.#gpu, 'validation', trace);
+    const { executable, result } = await compile(this.#gpu, 'validation', trace, this.#lenders);
     const pass = { executable, inputs, ...result };
     this.#passes.set(count, pass);
     return pass;

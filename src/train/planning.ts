@@ -3,6 +3,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { dryRun } from '../gpu/dry.ts';
 import { GpuError } from '../gpu/errors.ts';
+import { borrow } from '../gpu/placement.ts';
 import { describePlan, type Plan } from '../gpu/plan.ts';
 import type { Config } from './config_schema.ts';
 import { planEvaluation } from './evaluate.ts';
@@ -10,7 +11,8 @@ import { table } from './params_report.ts';
 import { frozenOf, openStore } from './prepare.ts';
 import { planTrainStep } from './step.ts';
 
-type Planned = { readonly label: string; readonly plan: Plan };
+/** `bytes`: what it allocates beside what it borrows. */
+type Planned = { readonly label: string; readonly plan: Plan; readonly bytes: number };
 
 /** What a run takes, or why the device refuses a tensor of it. */
 export type Footprint = {
@@ -22,18 +24,22 @@ export type Footprint = {
   readonly flops: number;
 } | { readonly refused: string };
 
-/** Plans training and evaluation, whose programs lie on the device side by side. */
+/** Plans training, and evaluation, which takes its buffers and more where those do not do. */
 export async function planRun(gpu: Gpu, config: Config): Promise<Footprint> {
   const dry = dryRun(gpu);
   const { BATCH_SIZE } = config.DATA;
   try {
     const store = openStore(dry, config, frozenOf(config));
     const [pass, ...update] = await planTrainStep(dry, store, config, BATCH_SIZE);
-    const programs = [pass!, ...update, planEvaluation(dry, store, BATCH_SIZE)];
+    const training = [pass!, ...update].map((each) => ({ ...each, bytes: each.plan.peakBytes }));
+    const evaluation = planEvaluation(dry, store, BATCH_SIZE);
+    const lent = training.flatMap(({ plan }) => plan.slots.map(({ bytes }) => ({ size: bytes })));
+    const borrowed = [...borrow(evaluation.plan.slots, lent).keys()].reduce((sum, { bytes }) => sum + bytes, 0);
+    const programs = [...training, { ...evaluation, bytes: evaluation.plan.peakBytes - borrowed }];
     const lasting = dry.memory.bytes;
     return {
       lasting, programs,
-      bytes: programs.reduce((sum, { plan }) => sum + plan.peakBytes, lasting),
+      bytes: programs.reduce((sum, { bytes }) => sum + bytes, lasting),
       flops: update.reduce((sum, { plan }) => sum + plan.flops,
         config.TRAIN.ACCUMULATION_STEPS * pass!.plan.flops),
     };
@@ -55,7 +61,7 @@ export function describeFootprint(footprint: Footprint): string[] {
     ...programs.flatMap(({ label, plan }) =>
       describePlan(label, plan, { largest: 5 }).map((line) => `plan       ${line}`)),
     [`memory     ${memory(bytes)} on the device in all: ${memory(lasting)} parameters and batches`,
-      ...programs.map(({ label, plan }) => `${memory(plan.peakBytes)} ${label}`)].join(', '),
+      ...programs.map(({ label, bytes: own }) => `${memory(own)} ${label}`)].join(', '),
   ];
 }
 

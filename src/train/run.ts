@@ -145,7 +145,7 @@ async function openRun(
   const journal = new Journal(folder, config, start, versions(gpu));
   const begun = { time, steps_per_epoch: perEpoch, args: terminal.args, ...versions(gpu) };
   journal.log({ kind: 'start', step: start.step, ...begun });
-  const validation = openValidation(gpu, store, config, terminal);
+  const validation = openValidation(gpu, store, config, terminal, trainStep.programs);
   const signal = terminal.interruption();
   const made = { folder, journal, gpu, store, loader, start, perEpoch, trainStep, validation };
   return { config, options, terminal, signal, ...made };

@@ -1,5 +1,6 @@
 // Evaluations of a run: over which split, what they say on the terminal, what they leave on disk.
 import type { Gpu } from '../gpu/device.ts';
+import type { Executable } from '../gpu/executable.ts';
 import type { ParameterStore } from '../mtlora/store.ts';
 import type { Terminal } from './terminal.ts';
 import type { Config } from './config.ts';
@@ -22,11 +23,11 @@ export type Validation = {
   destroy(): void;
 };
 
-/** Evaluates a store's model on whole splits, with the program compiled once. */
+/** Evaluates a store's model on whole splits, with the program compiled once, in `lenders`' buffers. */
 export function openValidation(
-  gpu: Gpu, store: ParameterStore, config: Config, terminal: Terminal,
+  gpu: Gpu, store: ParameterStore, config: Config, terminal: Terminal, lenders: readonly Executable[] = [],
 ): Validation {
-  const evaluator = new Evaluator(gpu, store);
+  const evaluator = new Evaluator(gpu, store, lenders);
   return {
     async run({ signal, rows = 0, split = 'val' }) {
       const loader = openSplit(config, split, { epoch: 0, batch: 0 }, false);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { evaluate } from '../../src/autograd/run.ts';
-import { lasting, release, write, type Tensor } from '../../src/autograd/tensor.ts';
-import { compile } from '../../src/gpu/executable.ts';
+import { empty, lasting, release, write, type Tensor } from '../../src/autograd/tensor.ts';
+import { compile, type Executable } from '../../src/gpu/executable.ts';
 import { dispatch, keep } from '../../src/gpu/program.ts';
 import { useGpu } from '../support/gpu.ts';
 import { launchAdd, launchFill } from '../support/launches.ts';
@@ -101,4 +101,34 @@ test('run() allocates nothing: memory stays as it is over 200 training steps', a
   expect(losses.at(-1)).toBeLessThan(0.5 * losses[0]!);
   step.destroy();
   expect(gpu().memory.bytes).toBe(before);
+});
+
+test('compile() places a program in the buffers of another, and frees its own alone', async () => {
+  const sizes = async (floats: readonly number[], lenders: readonly Executable[] = []) => {
+    const { executable, result } = await compile(gpu(), 'fills', () => {
+      const made = floats.map((count, i) => {
+        const y = empty([count], `t${i}`);
+        dispatch('elementwise/fill', { y }, { threads: count / 4, params: { count, value: i + 1 } });
+        return y;
+      });
+      keep(...made);
+      return made;
+    }, lenders);
+    return { executable, result };
+  };
+  const { executable: lender } = await sizes([4096, 1024, 64]);
+  const before = gpu().memory.bytes;
+  const { executable, result } = await sizes([1024, 2048, 8192, 32], [lender]);
+  // 8192 fits nowhere; 2048 takes the 4096, 1024 the 1024, 32 the 64
+  const own = gpu().memory.bytes - before;
+  expect(own).toBeGreaterThanOrEqual(4 * 8192);
+  expect(own).toBeLessThan(4 * 8192 + 1024);
+  executable.run();
+  const values = (await executable.read(result)).map((bytes) => new Set(new Float32Array(bytes)));
+  expect(values).toEqual([1, 2, 3, 4].map((value) => new Set([value])));
+  executable.destroy();
+  expect(gpu().memory.bytes).toBe(before);
+  lender.run();                                                  // its buffers are still there
+  await gpu().idle();
+  lender.destroy();
 });

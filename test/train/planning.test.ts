@@ -26,7 +26,8 @@ test('planRun() plans the release\'s run where a kernel is given 2 GiB, and allo
   if ('refused' in footprint) throw new Error(footprint.refused);
   expect(footprint.programs.map(({ label }) => label)).toEqual(['training step', 'validation']);
   expect(footprint.bytes / GIB).toBeGreaterThan(10);
-  expect(footprint.bytes / GIB).toBeLessThan(24);
+  expect(footprint.bytes / GIB).toBeLessThan(20);
+  expect(footprint.programs.at(-1)!.bytes / GIB).toBeLessThan(0.5);        // an evaluation borrows the rest
   expect(gpu().memory.bytes).toBe(before);
   const split = footprint.programs[0]!.plan.atPeak.map(({ storage }) => storage.bytes);
   expect(Math.max(...split)).toBeLessThanOrEqual(2 * GIB);
@@ -60,13 +61,12 @@ test('planAlternatives() halves batches, or computes again, until the run fits',
   const config = released(32);
   const asIs = await planRun(nvidia(), config);
   const bytes = 'refused' in asIs ? NaN : asIs.bytes;
-  const found = await planAlternatives(nvidia(), config, 0.61 * bytes);
+  const found = await planAlternatives(nvidia(), config, 0.67 * bytes);
   const half = '--batch-size 16 --accumulation-steps 2';
   expect(found.map(({ flags, fits: good }) => [flags, good])).toEqual([
     ['(as it is)', false], [half, true],
     ['--precision f16', false], [`--precision f16 ${half}`, true],
-    ['--use-checkpoint', false], [`${half} --use-checkpoint`, true],
-    ['--precision f16 --use-checkpoint', true],
+    ['--use-checkpoint', true], ['--precision f16 --use-checkpoint', true],
   ]);
   const work = found.map(({ footprint }) => 'refused' in footprint ? NaN : footprint.flops);
   expect(work[1]! / work[0]!).toBeCloseTo(1, 2);               // an update's work is the same
