@@ -36,7 +36,7 @@ export class TuningTable {
   }
 }
 
-export function same(a: Choice, b: Choice): boolean {
+function same(a: Choice, b: Choice): boolean {
   const names = Object.keys(a);
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
