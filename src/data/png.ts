@@ -46,8 +46,8 @@ function readPng<T>(path: string, use: (png: DecodedPng) => T): T {
 }
 
 /**
- * fast-png reads past the end of a file that is cut, into whatever its buffer holds there: it gets a buffer of
- * its own. What it says of the end, in the words of a DataView, and of bad data tells nothing.
+ * fast-png reads past the end of a file that is cut, into whatever its buffer holds there: it gets a buffer
+ * of its own. What it says of the end, in the words of a DataView, and of bad data tells nothing.
  */
 function decodeWhole(bytes: Buffer): DecodedPng {
   try {
