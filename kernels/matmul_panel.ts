@@ -74,7 +74,7 @@ struct Params {
   m: u32, n: u32, k: u32, batch: u32,
   s_at: u32, s_batch: u32, s_row: u32, s_col: u32, p_at: u32, p_batch: u32, p_row: u32, p_col: u32,
   y_at: u32, y_batch: u32, y_row: u32, bias_batch: u32, scale: f32, accumulate: u32,
-  rows: u32, y_stream: u32, mask_row: u32, zero: u32,
+  rows: u32, y_stream: u32, mask_row: u32, update_row: u32, zero: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> ${s}: array<${stream === 'scalar' ? 'f32' : 'vec4f'}>;

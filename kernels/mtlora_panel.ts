@@ -26,12 +26,12 @@ type Form = Pick<PanelForm, 'lanes' | 'columns' | 'store'>;
 const BLOCK = 32;
 
 export function lowRankUpdate(form: Form, update: Update): Epilogue {
-  const { ranks, tasksIncludeShared, masked, row } = update;
-  const words = [
-    'update', ranks.join(','), tasksIncludeShared && 'v2', masked && 'masked', row && `of ${row}`,
-  ];
-  const rank = ranks.reduce((a, b) => a + b, 0);
+  const { ranks, tasksIncludeShared, masked } = update;
+  const rank = rankOf(update);
   const width = widthOf(update);
+  const words = [
+    'update', ranks.join(','), tasksIncludeShared && 'v2', masked && 'masked', width === 4 && 'vec4',
+  ];
   return {
     key: words.filter(Boolean).join(' '),
     masked: masked ?? false,
@@ -41,7 +41,7 @@ export function lowRankUpdate(form: Form, update: Update): Epilogue {
   for (var r = r0; r < r1; r++) {
 ${lines(Math.ceil(rank / (width * form.lanes)), (q) => {
   const column = `min((${q * form.lanes}u + lane) * ${width}u, ${rank - width}u)`;
-  return `    let p${q} = p[(r * ${row ?? rank}u + ${column}) / ${width}u];`;
+  return `    let p${q} = p[(r * params.update_row + ${column}) / ${width}u];`;
 })}
 ${lines(form.columns, (c) => `    var y${c} = 0.0;`)}
 ${loadRow(form)}
@@ -50,10 +50,13 @@ ${branches(form, update)}
   };
 }
 
+const rankOf = ({ ranks }: Update): number => ranks.reduce((a, b) => a + b, 0);
+
+/** Values in a row of P. */
+export const rowOf = (update: Update): number => update.row ?? rankOf(update);
+
 // values of p that a lane loads at once
-function widthOf({ ranks, row = 0 }: Update): 1 | 4 {
-  return (ranks.reduce((a, b) => a + b, 0) | row) % 4 === 0 ? 4 : 1;
-}
+const widthOf = (update: Update): 1 | 4 => (rankOf(update) | rowOf(update)) % 4 === 0 ? 4 : 1;
 
 function fillBlock({ lanes, columns, store }: Form, h: number, depth: number): string {
   const quads = columns / 4;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { matmulPanel, panelKey, type PanelForm } from '../../kernels/matmul_panel.ts';
-import { lowRankUpdate, type Update } from '../../kernels/mtlora_panel.ts';
+import { lowRankUpdate, rowOf, type Update } from '../../kernels/mtlora_panel.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Launch } from '../gpu/program.ts';
 import { isForced } from './kernel_form.ts';
@@ -42,6 +42,7 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
     generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
     params: {
       m: extent, n: width, rows, y_stream: 0, mask_row: mask?.row ?? 0,
+      update_row: update ? rowOf(update) : 0,
       ...placesOf(s, p),
     },
   };

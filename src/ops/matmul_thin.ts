@@ -9,7 +9,7 @@ const THIN = 8;
 export function thinLaunch(gpu: Gpu, job: Gemm): PanelLaunch | null {
   const { a, b, y, m, n, k, batch = 1 } = job;
   if (job.bias || job.mask || !quads({ ...y, col: 1 }, n, y.row)) return null;
-  const common = { y_stream: 0, mask_row: 0, ...placesOf(a, b) };
+  const common = { y_stream: 0, mask_row: 0, update_row: 0, ...placesOf(a, b) };
   if (isThin(n) && a.col === 1 && b.row === 1 && quads(a, k, a.row) && quads(b, k, b.col)) {
     const rows = Math.ceil(m / rowTiles(m, batch));
     const workgroups = batch * Math.ceil(m / rows);
