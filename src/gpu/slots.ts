@@ -12,10 +12,9 @@ export type Slot = { readonly bytes: number; readonly tenants: readonly Tenant[]
 
 type Open = { readonly bytes: number; readonly tenants: Tenant[] };
 
-// what goes first fits best: the largest, or those that are large for long; which is better differs
-const ORDERS: readonly ((bytes: number, steps: number) => number)[] = [
-  (bytes) => bytes, (bytes, steps) => bytes * Math.sqrt(steps),
-];
+// what goes first fits best: by bytes · launches^power, from the largest to what is large for long; which of
+// them packs best differs from program to program
+const POWERS = [0, 0.35, 0.5];
 
 /**
  * Puts each tensor, in the better of some orders, into the smallest gap that stays free while it lives, or,
@@ -30,9 +29,9 @@ export function assignSlots(
   lives: ReadonlyMap<Storage, Life>, dispatches: readonly Dispatch[], alignment: number,
 ): Slot[] {
   const barred = barredPairs(dispatches);
-  const found = ORDERS.map((order) => {
+  const found = POWERS.map((power) => {
     const weight = ([{ bytes }, { first, last }]: readonly [Storage, Life]): number =>
-      order(bytes, last - first + 1);
+      bytes * (last - first + 1) ** power;
     return fill(new Map([...lives].sort((a, b) => weight(b) - weight(a))), barred, alignment);
   });
   return found.reduce((best, slots) => bytesOf(slots) < bytesOf(best) ? slots : best);

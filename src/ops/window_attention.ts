@@ -3,6 +3,7 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing, type Launch } from '../gpu/program.ts';
+import { partialSums, sumLater, type Reducer } from './gathered_sums.ts';
 import { guarded, kernelForm } from './kernel_form.ts';
 import { chooseTile, tileBackward, tileForward } from './window_attention_tile.ts';
 
@@ -35,7 +36,10 @@ export function windowAttention(qkv: Tensor, biasTable: Tensor, options: WindowA
     const dtable = biasTable.requiresGrad ? empty(biasTable.shape, 'dtable') : null;
     // y and lse belong to qkv
     const before = (): void => forward(job, known);
-    guarded(`${name}, backward`, () => backward(job, { ...known, dy, dqkv }, dtable), { before });
+    const by = tableReducer(job);
+    const part = dtable && choosePanel(job) ? partialSums([job.runs, heads, area, area], by) : null;
+    guarded(`${name}, backward`, () => backward(job, { ...known, dy, dqkv }, dtable, part), { before });
+    if (part) sumLater(part, dtable!, by);
     return [dqkv, dtable];
   });
 }
@@ -53,7 +57,12 @@ function forward(job: Job, buffers: Buffers<'qkv' | 'table' | 'y' | 'lse'>): voi
 
 type Gradients = Buffers<'qkv' | 'table' | 'y' | 'lse' | 'dy' | 'dqkv'>;
 
-function backward(job: Job, buffers: Gradients, dtable: Tensor | null): void {
+// the table's gradient with those of other blocks
+const tableReducer = ({ side, heads }: Job): Reducer =>
+  ({ path: 'window_attention_tables/forward', tuning: { SIDE: side }, extra: heads });
+
+// into `later`, where there is such, without adding up its runs and pairs
+function backward(job: Job, buffers: Gradients, dtable: Tensor | null, later: Tensor | null): void {
   const [panel, tile] = [choosePanel(job), chooseTile(job)];
   if (tile) {
     tileBackward(job, tile, buffers, dtable, flopsOf(job));
@@ -61,14 +70,14 @@ function backward(job: Job, buffers: Gradients, dtable: Tensor | null): void {
   }
   const { heads, area, runs, plain } = job;
   const { qkv, table, lse, dy, dqkv } = buffers;
-  const part = empty([runs, heads, area, area], 'dtable parts');
+  const part = later ?? empty([runs, heads, area, area], 'dtable parts');
   if (panel) {
     const launch = { ...panel, flops: 2.5 * flopsOf(job) };
     dispatch('window_attention_panel/backward', { qkv, table, lse, dy, dqkv, part }, launch);
   } else {
     plainBackward(job, buffers, dtable && part);
   }
-  if (!dtable) return;
+  if (!dtable || later) return;
   dispatch('window_attention_table/backward', { part, dtable }, { ...plain, threads: size(dtable.shape) });
 }
 

@@ -21,6 +21,7 @@ import { crossEntropy } from '../../src/ops/losses/cross_entropy.ts';
 import { depthL1 } from '../../src/ops/losses/depth_l1.ts';
 import { normalsL1 } from '../../src/ops/losses/normals_l1.ts';
 import { linear } from '../../src/ops/matmul.ts';
+import { mergeNorm } from '../../src/ops/merge_norm.ts';
 import { mergePatches } from '../../src/ops/merge_patches.ts';
 import { mtloraLinear } from '../../src/ops/mtlora_linear.ts';
 import { patchEmbed } from '../../src/ops/patch_embed.ts';
@@ -103,6 +104,9 @@ const CASES: Readonly<Record<string, Case>> = {
   windowAttention: {
     op: (qkv, table) => windowAttention(qkv!, table!, { heads: 3, windowSize: 7, shift: 3 }),
     shapes: [[1, 14, 14, 288], [169, 3]], halves: [0],
+  },
+  mergeNorm: {
+    op: (x, w, b) => mergeNorm(x!, { w: w!, b: b! }), shapes: [[2, 6, 4, 16], [64], [64]], halves: [0],
   },
   mergePatches: { op: mergePatches, shapes: [[1, 2, 4, 6, 8]], halves: [0] },
   patchEmbed: {
