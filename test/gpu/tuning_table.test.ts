@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { empty, lasting, type Tensor } from '../../src/autograd/tensor.ts';
 import { openGpu, type Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/gpu/executable.ts';
 import { dispatch, keep } from '../../src/gpu/program.ts';
-import { tunedFile } from '../../src/gpu/tuning_table.ts';
+import { readTuning, tunedFile, type Choices } from '../../src/gpu/tuning_table.ts';
 
 let cache: string;
 let lines: string[];
@@ -91,3 +91,23 @@ test('tuned() leaves out what is none of a family\'s candidates, and says so onc
       + 'it is none of its candidates',
   ]);
 });
+
+for (const file of globSync('kernels/tuned/*.json')) {
+  test(`readTuning() takes ${file} for the adapters that it names`, () => {
+    const { adapters, choices } = JSON.parse(readFileSync(file, 'utf8')) as {
+      adapters: string; choices: Choices;
+    };
+    const named = (name: string) => readTuning(
+      { name, driver: '', vendor: '', architecture: '', software: true }, null, (line) => lines.push(line),
+    );
+    const asks = Object.entries(choices).flatMap(([family, shapes]) =>
+      Object.entries(shapes).map(([shape, choice]) =>
+        ({ family, shape, choice, candidates: () => [choice] })));
+    expect(asks.length).toBeGreaterThan(0);
+    for (const ask of asks) {
+      expect(named(`the ${adapters.toUpperCase()} of a test`).get(ask)).toEqual(ask.choice);
+      expect(named('another').get(ask)).toBeUndefined();
+    }
+    expect(lines).toEqual([]);
+  });
+}
