@@ -4,6 +4,9 @@ import type { Dispatch } from './program.ts';
 import { differenceIn, isSame, toleranceOf, trialKey, type RunOnce, type Trial } from './trial.ts';
 import type { Verdict, Verdicts } from './verdicts.ts';
 
+// of so many a person is told beforehand, who would else wait without knowing why
+const MANY = 20;
+
 /**
  * Lets fast launches into a program only once they agreed with their plain form on this device, at their
  * shape. `compile` asks it: what a trace chose on trust is tried before the program is built, and the program
@@ -49,6 +52,7 @@ export class Guard {
   async settle(gpu: Gpu, untried: Untried, runOnce: RunOnce): Promise<boolean> {
     if (untried.size === 0) return true;
     const start = performance.now();
+    if (untried.size >= MANY) this.#say(`${untried.size} fast launches are tried, once on this device`);
     const measured = new Map<string, Verdict>();
     let agreed = 0;
     for (const [key, trial] of untried) {
