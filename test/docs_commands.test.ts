@@ -1,6 +1,8 @@
 // What the pages tell the reader to type.
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync, globSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { writeSafetensors } from '../src/data/safetensors.ts';
@@ -43,10 +45,15 @@ test.each(PAGES)('%s shows commands that the command line takes', async (page) =
 
 /** Flags of other programs that the pages speak of. */
 const FOREIGN = ['--gpus', '--summary', '--logdir'];
+/** Flags that the benches' own headers explain. */
+const OF_BENCHES = readdirSync('bench').filter((name) => name.endsWith('.ts')).flatMap((name) => {
+  const header = /^(?:\/\/.*\n)+/.exec(readFileSync(join('bench', name), 'utf8'))?.[0] ?? '';
+  return header.match(/--[a-z][\w-]*/g) ?? [];
+});
 
 test.each(PAGES)('%s names flags and fields that there are', (page) => {
   const { program } = idleProgram();
-  const flags = new Set(['--help', ...FOREIGN,
+  const flags = new Set(['--help', ...FOREIGN, ...OF_BENCHES,
     ...[program, ...program.commands].flatMap(({ options }) => options.map(({ long }) => long))]);
   const code = [...readFileSync(page, 'utf8').matchAll(/`([^`\n]+)`/g)].map(([, text]) => text!).join('\n');
   const named = [...code.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(([flag]) => flag);

@@ -86,7 +86,7 @@ export class Executable {
     return download(this.#gpu, bounds.map((bound) => ({ ...this.placeOf(bound), bytes: bound.bytes })));
   }
 
-  /** The buffers of its slots, which another program may borrow that never runs between a run and its read. */
+  /** The buffers of its slots, for another program that never runs between a run of this one and its read. */
   get slots(): readonly GPUBuffer[] {
     return this.#placed.slots;
   }

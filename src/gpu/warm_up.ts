@@ -16,7 +16,7 @@ const FEWEST = 12;
 const BUFFER_BYTES = 65536;
 
 /**
- * Compiles a program's kernels on all cores, if the driver is lavapipe and its cache has not seen most of them.
+ * Compiles a program's kernels on all cores, if the driver is lavapipe and its cache has not seen them.
  * What it has seen is listed in a file beside the cache's own, which goes where the cache goes.
  */
 export async function warmUp(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<void> {

@@ -34,7 +34,8 @@ export async function planRun(gpu: Gpu, config: Config): Promise<Footprint> {
     const training = [pass!, ...update].map((each) => ({ ...each, bytes: each.plan.peakBytes }));
     const evaluation = planEvaluation(dry, store, BATCH_SIZE);
     const lent = training.flatMap(({ plan }) => plan.slots.map(({ bytes }) => ({ size: bytes })));
-    const borrowed = [...borrow(evaluation.plan.slots, lent).keys()].reduce((sum, { bytes }) => sum + bytes, 0);
+    const borrowed = [...borrow(evaluation.plan.slots, lent).keys()]
+      .reduce((sum, { bytes }) => sum + bytes, 0);
     const programs = [...training, { ...evaluation, bytes: evaluation.plan.peakBytes - borrowed }];
     const lasting = dry.memory.bytes;
     return {

@@ -35,7 +35,7 @@ export async function readModel({ from, ema = false }: ModelOptions): Promise<Ch
   const checkpoint = await readCheckpoint(from);
   if (!ema) return checkpoint;
   if (checkpoint.run?.averages) return averaged(checkpoint);
-  throw new Error(`--ema: "${from}" must hold averages beside the weights, as checkpoints of a run with --ema `
+  throw new Error(`--ema: "${from}" must hold averages beside the weights, as checkpoints of runs with --ema `
     + 'do (its best.safetensors is of the averages already)');
 }
 
