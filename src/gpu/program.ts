@@ -17,7 +17,12 @@ export type Launch = Grid & {
   readonly params?: Readonly<Record<string, number>>;
   readonly tuning?: Tuning;
   /** Text that a generator of `kernels/` wrote for this launch, under a key that names it. */
-  readonly generated?: { readonly key: string; readonly code: () => string };
+  readonly generated?: {
+    readonly key: string;
+    /** The same for all variants of which one, with more buffers, does what the others do. */
+    readonly like?: string;
+    readonly code: () => string;
+  };
   /** Floating-point operations, for the plan and the profile. */
   readonly flops?: number;
 };
@@ -33,6 +38,8 @@ export type Dispatch = {
   readonly path: string;
   /** The file, or what a generator made of it, the tuning that is not the default, what is stored as f16. */
   readonly variant: string;
+  /** The variant, or what it has in common with others that one of them can stand for. */
+  readonly like: string;
   readonly source: KernelSource;
   readonly entry: string;
   readonly uses: readonly Use[];
@@ -157,7 +164,7 @@ function prepare(
   });
   const workgroups = 'workgroups' in launch ? launch.workgroups : Math.ceil(launch.threads / threads);
   return {
-    label, path, variant, source, entry, uses,
+    label, path, variant, like: likeOf(variant, launch), source, entry, uses,
     params: packParams(label, source, launch.params ?? {}, walk),
     grid: fold(label, workgroups, threads),
     flops: launch.flops ?? 0,
@@ -173,6 +180,10 @@ function fold(label: string, workgroups: number, threads: number): [number, numb
   if (workgroups <= MAX_GRID) return [workgroups, 1];
   const rows = Math.ceil(workgroups / MAX_GRID);
   return [Math.ceil(workgroups / rows), rows];
+}
+
+function likeOf(variant: string, { generated }: Omit<Sized, 'walk'>): string {
+  return generated?.like ? variant.replace(generated.key, generated.like) : variant;
 }
 
 type Variant = Pick<Dispatch, 'variant' | 'source'>;

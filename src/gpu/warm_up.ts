@@ -28,7 +28,8 @@ export async function warmUp(gpu: Gpu, dispatches: readonly Dispatch[]): Promise
   for (const key of known) fresh.delete(key);
   if (fresh.size < FEWEST) return;
 
-  const queue = [...fresh.values()];
+  // the longest first, which are taken from the end
+  const queue = [...fresh.values()].sort((a, b) => a.source.code.length - b.source.code.length);
   const spares = await Promise.all(Array.from(
     { length: availableParallelism() - 1 }, () => openGpu({ device: gpu.adapter.name, unchecked: true }),
   ));

@@ -1,7 +1,7 @@
 import type { Dtype, Tensor } from '../autograd/tensor.ts';
 import { scope } from '../gpu/program.ts';
 import { cast } from '../ops/elementwise.ts';
-import { resizeBilinear } from '../ops/resize.ts';
+import { resizeEach } from '../ops/resize.ts';
 import { backbone, type BackboneMode, type StageOutput } from './backbone.ts';
 import { decode } from './decoders/index.ts';
 import type { Task } from './spec.ts';
@@ -35,7 +35,7 @@ export function forward(store: ParameterStore, image: Tensor, mode: ModelMode): 
   }
   const stages = scope('backbone', () => backbone(store, cast(image, mode.activations ?? 'f32'), mode));
   const heads = scope('decoders', () => decode(store, stages, mode));
-  const logits = new Map([...heads].map(([task, output]) =>
-    [task, scope(`upsample ${task}`, () => resizeBilinear(output, imgSize, imgSize))] as const));
+  const large = scope('upsample', () => resizeEach([...heads.values()], imgSize, imgSize));
+  const logits = new Map([...heads.keys()].map((task, i) => [task, large[i]!]));
   return { stages, heads, logits };
 }

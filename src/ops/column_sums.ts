@@ -1,8 +1,8 @@
-import type { Shape } from '../autograd/shape.ts';
+import { size, type Shape } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { partialSums, sumLater } from './gathered_sums.ts';
-import { guarded, kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm, together } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 /**
@@ -11,17 +11,28 @@ import { itemsFor } from './vectorise.ts';
  * @returns [groups, columns] as `shape`
  */
 export function columnSums(x: Tensor, groups: number, rows: number, columns: number, shape: Shape): Tensor {
+  if (groups === 1) return columnSumsEach([x], rows, [shape])[0]!;
   const sum = empty(shape, 'column sums');
-  const name = `columnSums [${groups}, ${rows}, ${columns}]`;
-  const runs = plainRuns(rows);
-  if (kernelForm(tracing('columnSums').gpu) === 'tile' || groups > 1 || runs === 1) {
-    guarded(name, () => sumColumns(x, groups, rows, columns, sum));
-    return sum;
-  }
-  const part = partialSums([runs, columns]);
-  reduce(x, part, { groups, rows, columns, runs });
-  sumLater(part, sum);
+  guarded(`columnSums [${groups}, ${rows}, ${columns}]`, () => sumColumns(x, groups, rows, columns, sum));
   return sum;
+}
+
+/** Σ over the rows of each x [rows, columns], as `shapes`. */
+export function columnSumsEach(xs: readonly Tensor[], rows: number, shapes: readonly Shape[]): Tensor[] {
+  const sums = shapes.map((shape) => empty(shape, 'column sums'));
+  const counts = sums.map(({ shape }) => size(shape));
+  const name = `columnSums [${rows}, ${counts.join(' or ')}]`;
+  const runs = plainRuns(rows);
+  if (kernelForm(tracing('columnSums').gpu) === 'tile' || runs === 1) {
+    together(name, xs.map((x, i) => (): void => sumColumns(x, 1, rows, counts[i]!, sums[i]!)));
+    return sums;
+  }
+  const parts = counts.map((columns) => partialSums([runs, columns]));
+  together(name, xs.map((x, i) => (): void => {
+    reduce(x, parts[i]!, { groups: 1, rows, columns: counts[i]!, runs });
+  }), parts);
+  sums.forEach((sum, i) => sumLater(parts[i]!, sum));
+  return sums;
 }
 
 /** The same into a tensor that is there, as a part of what is checked as a whole. */

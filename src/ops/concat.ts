@@ -5,6 +5,7 @@ import { empty, makeTensor, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { rangeOf } from '../gpu/storage.ts';
 import { zerosLike } from './elementwise.ts';
+import { together } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 /**
@@ -66,7 +67,9 @@ function join(xs: readonly Tensor[], at: number): Tensor {
   const counts = xs.map((x) => x.shape[at]!);
   const firsts = startsOf(counts);
   const y = empty(xs[0]!.shape.with(at, firsts.at(-1)! + counts.at(-1)!), 'concat', xs[0]!.dtype);
-  xs.forEach((x, i) => move('place', x, y, { whole: y, part: x, at, start: firsts[i]! }));
+  together(`concat into [${y.shape.join(', ')}]`, xs.map((x, i) => (): void => {
+    move('place', x, y, { whole: y, part: x, at, start: firsts[i]! });
+  }), [y]);
   return y;
 }
 

@@ -2,6 +2,7 @@ import type { Tensor } from '../autograd/tensor.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { tracing } from '../gpu/program.ts';
 import { appendRegion } from '../gpu/region.ts';
+import { joining } from './joining.ts';
 
 /**
  * How a kernel family is written for a kind of device: `plain` is the readable reference that runs anywhere,
@@ -64,5 +65,19 @@ export function guarded(what: string, body: () => void, { before, below }: Guard
   appendRegion(program, {
     what, fast: body, plain: inPlain(body), before: before && inPlain(before),
     below: below && new Map([...below].map(([{ storage }, least]) => [storage, least])),
+  });
+}
+
+/**
+ * As `guarded`, for `bodies` that need not wait for each other: software drivers, to which a launch costs as
+ * much as some work, do what they can of it in one.
+ *
+ * @param apart what several bodies write, each elements of its own
+ */
+export function together(what: string, bodies: readonly (() => void)[], apart: readonly Tensor[] = []): void {
+  const { gpu } = tracing(what);
+  guarded(what, () => {
+    if (kernelForm(gpu) === 'panel') joining(bodies, new Set(apart.map(({ storage }) => storage)));
+    else for (const body of bodies) body();
   });
 }

@@ -113,7 +113,7 @@ const MAX_RUNS = { software: 32, gpu: 256 };
 const MIN_RUN = 32;
 
 // drivers unroll the items that a lane holds: past this, compiling takes seconds and saves little
-const MAX_HELD = 6;
+const MAX_HELD = 3;
 
 // of the tile form: workgroups of 128 threads at least, with some steps of a walk each
 const TILE = { THREADS: 128, MOST_THREADS: 256, HELD: 4, RUNS: 2048, STEPS: 8 };

@@ -3,8 +3,8 @@ import { recall } from '../autograd/recall.ts';
 import { recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
-import { columnSums } from './column_sums.ts';
-import { gemm, type Matrix } from './matmul.ts';
+import { columnSumsEach } from './column_sums.ts';
+import { gemms, type Gemm, type Matrix } from './matmul.ts';
 
 /**
  * A linear map of its own for each entry of the first axis, of any width: y_t = x_t w_tᵀ + b_t.
@@ -26,29 +26,36 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
     const [n] = w.shape as [number];
     expectShape('linearEach', `weight ${t}`, w.shape, [n, k]);
     expectShape('linearEach', `bias ${t}`, bs[t]!.shape, [n]);
-    const y = empty([...rest, n], 'linearEach', x.dtype);
-    const [b, out] = [{ tensor: w, row: 1, col: k }, { tensor: y, row: n }];
-    gemm({ a: block(x, t), b, y: out, m, n, k, bias: bs[t]! });
-    return y;
+    return empty([...rest, n], 'linearEach', x.dtype);
   });
+  gemms(ys.map((y, t): Gemm => {
+    const n = ws[t]!.shape[0]!;
+    const [b, out] = [{ tensor: ws[t]!, row: 1, col: k }, { tensor: y, row: n }];
+    return { a: block(x, t), b, y: out, m, n, k, bias: bs[t]! };
+  }));
 
   return recordMany('linearEach', [x, ...ws, ...bs], ys, (dys) => {
     const kept = recall(x);                           // used up before dx is made: the two never live at once
-    const gradients = dys.map((dy, t) => {
-      const [w, b, n] = [ws[t]!, bs[t]!, ws[t]!.shape[0]!];
-      const dw = dy && w.requiresGrad ? empty(w.shape, 'dw') : null;
-      const left = { tensor: dy!, row: 1, col: n };
-      if (dw) gemm({ a: left, b: block(kept, t), y: { tensor: dw, row: k }, m: n, n: k, k: m });
-      return { dw, db: dy && b.requiresGrad ? columnSums(dy, 1, m, n, b.shape) : null };
-    });
+    const dws = dys.map((dy, t) => dy && ws[t]!.requiresGrad ? empty(ws[t]!.shape, 'dw') : null);
+    gemms(dys.flatMap((dy, t): Gemm[] => {
+      const [n, dw] = [ws[t]!.shape[0]!, dws[t]];
+      if (!dy || !dw) return [];
+      const left = { tensor: dy, row: 1, col: n };
+      return [{ a: left, b: block(kept, t), y: { tensor: dw, row: k }, m: n, n: k, k: m }];
+    }));
+    const biased = dys.flatMap((dy, t) => dy && bs[t]!.requiresGrad ? [{ dy, shape: bs[t]!.shape }] : []);
+    const sums = columnSumsEach(biased.map(({ dy }) => dy), m, biased.map(({ shape }) => shape));
+    const dbs = dys.map((dy, t) => dy && bs[t]!.requiresGrad ? sums.shift()! : null);
     const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
     if (dx && dys.includes(null)) clear(dx);
-    dys.forEach((dy, t) => {
-      const n = ws[t]!.shape[0]!;
-      const right = { tensor: ws[t]!, row: k, col: 1 };
-      if (dx && dy) gemm({ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n });
-    });
-    return [dx, ...gradients.map(({ dw }) => dw), ...gradients.map(({ db }) => db)];
+    if (dx) {
+      gemms(dys.flatMap((dy, t): Gemm[] => {
+        const n = ws[t]!.shape[0]!;
+        const right = { tensor: ws[t]!, row: k, col: 1 };
+        return dy ? [{ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n }] : [];
+      }), [dx]);
+    }
+    return [dx, ...dws, ...dbs];
   });
 }
 

@@ -1,10 +1,10 @@
 import { expectShape, size } from '../autograd/shape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { deferred, recall } from '../autograd/recall.ts';
-import { record } from '../autograd/tape.ts';
+import { record, recordMany } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';
-import { guarded, kernelForm } from './kernel_form.ts';
+import { guarded, kernelForm, together } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import { thinLaunch } from './matmul_thin.ts';
 import { tileMatmul } from './matmul_tile.ts';
@@ -56,9 +56,19 @@ const TILE_WORTH = 16 ** 3;
 
 /** y = scale · a b (+ bias) (+ y), batched, with any strides, in the form that suits the device. */
 export function gemm(job: Gemm): void {
-  const { m, n, k, batch = 1 } = job;
-  guarded(`matmul [${batch}, ${m}, ${k}] · [${k}, ${n}]`, () => launch(job));
+  guarded(nameOf(job), () => launch(job));
 }
+
+/**
+ * Products that need not wait for each other, but for those that add to what another writes.
+ *
+ * @param apart what several of them write, each elements of its own
+ */
+export function gemms(jobs: readonly Gemm[], apart: readonly Tensor[] = []): void {
+  together(jobs.map(nameOf).join(', '), jobs.map((job) => () => gemm(job)), apart);
+}
+
+const nameOf = ({ m, n, k, batch = 1 }: Gemm): string => `matmul [${batch}, ${m}, ${k}] · [${k}, ${n}]`;
 
 function launch(job: Gemm): void {
   const { gpu } = tracing('matmul');
@@ -102,13 +112,9 @@ function launch(job: Gemm): void {
  * @returns [..., N]
  */
 export function linear(x: Tensor, w: Tensor, b: Tensor | null): Tensor {
+  const { m, n, k, batch } = sizesOf(x, w);
   const batched = w.shape.length === 3;
-  const [n, k] = w.shape.slice(-2) as [number, number];
-  const batch = batched ? w.shape[0]! : 1;
-  expectShape('linear', 'the last axis of x', x.shape.slice(-1), [k]);
-  if (batched) expectShape('linear', 'the first axis of x', x.shape.slice(0, 1), [batch]);
   if (b) expectShape('linear', 'b', b.shape, batched ? [batch, n] : [n]);
-  const m = size(x.shape) / k / batch;
   const y = empty([...x.shape.slice(0, -1), n], 'linear', x.dtype);
   gemm({ ...forms(m, n, k).forward(x, w, y), batch, bias: b, biasBatch: batched ? n : 0 });
   return record('linear', b ? [x, w, b] : [x, w], y, (dy) => [
@@ -116,6 +122,45 @@ export function linear(x: Tensor, w: Tensor, b: Tensor | null): Tensor {
     w.requiresGrad ? deferred(x, () => weightGradient(dy, recall(x), w, { m, n, k, batch })) : null,
     ...(b ? [b.requiresGrad ? biasGradient(dy, b, m, n) : null] : []),
   ]);
+}
+
+/**
+ * Several linear maps without bias, or batches of such: y_i = x_i W_iᵀ.
+ *
+ * @param xs [..., K_i], or [G, ..., K_i] where that `w` is a batch
+ * @param ws [N_i, K_i] or [G, N_i, K_i]
+ * @returns [..., N_i] each
+ */
+export function linears(xs: readonly Tensor[], ws: readonly Tensor[]): Tensor[] {
+  const sizes = xs.map((x, i) => sizesOf(x, ws[i]!));
+  const ys = xs.map((x, i) => empty([...x.shape.slice(0, -1), sizes[i]!.n], 'linear', x.dtype));
+  const jobs = (of: 'forward' | 'input' | 'weight', made: readonly Operands[]): Gemm[] =>
+    made.flatMap(([a, b, y], i): Gemm[] => {
+      const { m, n, k, batch } = sizes[i]!;
+      return a && b && y ? [{ ...forms(m, n, k)[of](a, b, y), batch }] : [];
+    });
+  gemms(jobs('forward', xs.map((x, i) => [x, ws[i]!, ys[i]!])));
+  return recordMany('linear', [...xs, ...ws], ys, (dys) => {
+    const dxs = xs.map((x, i) => dys[i] && x.requiresGrad ? empty(x.shape, 'linear dx', x.dtype) : null);
+    const dws = ws.map((w, i) => dys[i] && w.requiresGrad ? empty(w.shape, 'linear dw') : null);
+    const kept = xs.map((x, i) => dws[i] ? recall(x) : null);
+    gemms([
+      ...jobs('input', dys.map((dy, i) => [dy, ws[i]!, dxs[i]!])),
+      ...jobs('weight', dys.map((dy, i) => [dy, kept[i]!, dws[i]!])),
+    ]);
+    return [...dxs, ...dws];
+  });
+}
+
+type Operands = readonly [Tensor | null, Tensor | null, Tensor | null];
+
+function sizesOf(x: Tensor, w: Tensor): Sizes {
+  const batched = w.shape.length === 3;
+  const [n, k] = w.shape.slice(-2) as [number, number];
+  const batch = batched ? w.shape[0]! : 1;
+  expectShape('linear', 'the last axis of x', x.shape.slice(-1), [k]);
+  if (batched) expectShape('linear', 'the first axis of x', x.shape.slice(0, 1), [batch]);
+  return { m: size(x.shape) / k / batch, n, k, batch };
 }
 
 /** The three products of a linear layer as matrices: x [m, k], w [n, k], y and dy [m, n]. */

@@ -39,7 +39,9 @@ export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch |
   const rows = Math.ceil(extent / rowTiles(extent, tilesC * batch) / 4) * 4;
   return {
     workgroups: batch * tilesC * Math.ceil(extent / rows),
-    generated: { key: panelKey(whole), code: () => matmulPanel(whole) },
+    generated: {
+      key: panelKey(whole), like: panelKey({ ...whole, mask: undefined }), code: () => matmulPanel(whole),
+    },
     params: {
       m: extent, n: width, rows, y_stream: 0, mask_row: mask?.row ?? 0,
       update_row: update ? rowOf(update) : 0,
@@ -110,6 +112,6 @@ export function rowTiles(m: number, others: number): number {
 // columns that waste little: few variants, as each costs a second to compile
 function columnsFor(n: number, lanes: number): PanelColumns {
   const waste = (columns: number): number => Math.ceil(n / (columns * lanes)) * columns * lanes / n;
-  const widths = [8, 12, 4] as const;
+  const widths = [8, 4, 12] as const;
   return widths.reduce((best, columns) => waste(columns) < waste(best) * 0.95 ? columns : best);
 }

@@ -1,6 +1,6 @@
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch } from '../gpu/program.ts';
-import { forms, gemm, type Mask } from './matmul.ts';
+import { forms, gemm, type Gemm, type Mask } from './matmul.ts';
 
 /** One low-rank branch: its rows in A and Bᵀ, which are its columns in P. */
 export type Branch = { readonly at: number; readonly rank: number; readonly scale: number };
@@ -23,23 +23,22 @@ export type Job = {
 /** Consecutive branches that one batched product can serve: of equal rank and scale, from stream `stream`. */
 type Run = Branch & { readonly stream: number; readonly count: number };
 
+/** P [M, R] or dP. */
+export const emptyLow = ({ m, rank }: Job, name: string, dtype: Tensor['dtype']): Tensor =>
+  empty([m, Math.max(1, rank)], `low-rank ${name}`, dtype);
+
 /** P [M, R] = scale · input Aᵀ for every branch, side by side. */
-export function projectDown(job: Job, x: Tensor, a: Tensor): Tensor {
+export function projectDown(job: Job, x: Tensor, a: Tensor, p: Tensor): Gemm[] {
   const { m, k, rank, ownInputs } = job;
-  const p = empty([m, Math.max(1, rank)], 'low-rank p', x.dtype);
-  for (const { at, rank: r, scale, stream, count } of runs(job, ownInputs)) {
-    gemm({
-      a: inputOf(job, x, stream), b: { tensor: a, at: at * k, row: 1, col: k, batch: r * k },
-      y: { tensor: p, at, row: rank, batch: r }, m, n: r, k, batch: count, scale,
-      mask: maskOf(job, stream, 'a'),
-    });
-  }
-  return p;
+  return runs(job, ownInputs).map(({ at, rank: r, scale, stream, count }) => ({
+    a: inputOf(job, x, stream), b: { tensor: a, at: at * k, row: 1, col: k, batch: r * k },
+    y: { tensor: p, at, row: rank, batch: r }, m, n: r, k, batch: count, scale,
+    mask: maskOf(job, stream, 'a'),
+  }));
 }
 
 /** Σ_g dy[g], [M, N]. */
-export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor {
-  const total = empty([m, n], 'sum of streams', dy.dtype);
+export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor, total: Tensor): void {
   const params = { m, n, k, streams: branches.length, rank, has_bias: 0, include_shared: 0 };
   const flops = branches.length * m * n;
   if (m * n % 4 === 0) {
@@ -48,64 +47,48 @@ export function sumStreams({ m, n, branches, k, rank }: Job, dy: Tensor): Tensor
     const single = { dy_single: dy, total_single: total };
     dispatch('mtlora_linear/sum_streams_single', single, { items: m * n, params, flops });
   }
-  return total;
 }
 
 /**
  * dP [M, R] = scale · dy B, side by side. Where tasks include the shared update, the shared branch sees the
  * sum of all streams' dy instead of its own.
  */
-export function projectBack(job: Job, dy: Tensor, total: Tensor, bt: Tensor): Tensor {
+export function projectBack(job: Job, dy: Tensor, total: Tensor, bt: Tensor, dp: Tensor): Gemm[] {
   const { m, n, rank } = job;
-  const dp = empty([m, Math.max(1, rank)], 'low-rank dp', dy.dtype);
-  for (const { at, rank: r, scale, stream, count } of runs(job, true)) {
-    gemm({
-      a: gradientOf(job, dy, total, stream), b: { tensor: bt, at: at * n, row: 1, col: n, batch: r * n },
-      y: { tensor: dp, at, row: rank, batch: r }, m, n: r, k: n, batch: count, scale,
-    });
-  }
-  return dp;
+  return runs(job, true).map(({ at, rank: r, scale, stream, count }) => ({
+    a: gradientOf(job, dy, total, stream), b: { tensor: bt, at: at * n, row: 1, col: n, batch: r * n },
+    y: { tensor: dp, at, row: rank, batch: r }, m, n: r, k: n, batch: count, scale,
+  }));
 }
 
 /** dBᵀ [R, N] = Pᵀ dy. */
-export function upGradient(job: Job, dy: Tensor, total: Tensor, p: Tensor): Tensor {
+export function upGradient(job: Job, dy: Tensor, total: Tensor, p: Tensor, dbt: Tensor): Gemm[] {
   const { m, n, rank } = job;
-  const dbt = empty([rank, n], 'low-rank dbt');
-  for (const { at, rank: r, stream, count } of runs(job, true)) {
-    gemm({
-      a: { tensor: p, at, row: 1, col: rank, batch: r }, b: gradientOf(job, dy, total, stream),
-      y: { tensor: dbt, at: at * n, row: n, batch: r * n }, m: r, n, k: m, batch: count,
-    });
-  }
-  return dbt;
+  return runs(job, true).map(({ at, rank: r, stream, count }) => ({
+    a: { tensor: p, at, row: 1, col: rank, batch: r }, b: gradientOf(job, dy, total, stream),
+    y: { tensor: dbt, at: at * n, row: n, batch: r * n }, m: r, n, k: m, batch: count,
+  }));
 }
 
 /** dA [R, K] = dPᵀ input. */
-export function downGradient(job: Job, x: Tensor, dp: Tensor): Tensor {
+export function downGradient(job: Job, x: Tensor, dp: Tensor, da: Tensor): Gemm[] {
   const { m, k, rank, ownInputs } = job;
-  const da = empty([rank, k], 'low-rank da');
-  for (const { at, rank: r, stream, count } of runs(job, ownInputs)) {
-    gemm({
-      a: { tensor: dp, at, row: 1, col: rank, batch: r }, b: inputOf(job, x, stream),
-      y: { tensor: da, at: at * k, row: k, batch: r * k }, m: r, n: k, k: m, batch: count,
-      mask: maskOf(job, stream, 'b'),
-    });
-  }
-  return da;
+  return runs(job, ownInputs).map(({ at, rank: r, stream, count }) => ({
+    a: { tensor: dp, at, row: 1, col: rank, batch: r }, b: inputOf(job, x, stream),
+    y: { tensor: da, at: at * k, row: k, batch: r * k }, m: r, n: k, k: m, batch: count,
+    mask: maskOf(job, stream, 'b'),
+  }));
 }
 
 /** The tasks' own dx_t = dP_t A_t, into their streams of dx [G, M, K]. */
-export function ownInputGradients(job: Job, dp: Tensor, a: Tensor, dx: Tensor): void {
+export function ownInputGradients(job: Job, dp: Tensor, a: Tensor, dx: Tensor): Gemm[] {
   const { m, k, rank } = job;
-  for (const { at, rank: r, stream, count } of runs(job, true)) {
-    if (stream === 0) continue;
-    gemm({
-      a: { tensor: dp, at, row: rank, col: 1, batch: r },
-      b: { tensor: a, at: at * k, row: k, col: 1, batch: r * k },
-      y: { tensor: dx, at: stream * m * k, row: k, batch: m * k },
-      m, n: k, k: r, batch: count,
-    });
-  }
+  return runs(job, true).filter(({ stream }) => stream > 0).map(({ at, rank: r, stream, count }) => ({
+    a: { tensor: dp, at, row: rank, col: 1, batch: r },
+    b: { tensor: a, at: at * k, row: k, col: 1, batch: r * k },
+    y: { tensor: dx, at: stream * m * k, row: k, batch: m * k },
+    m, n: k, k: r, batch: count,
+  }));
 }
 
 /** dx of the shared stream = total W + keep · (dP A), over the branches that read it: dP's first columns. */

@@ -4,14 +4,15 @@ import { deferred, recall, recomputable } from '../autograd/recall.ts';
 import { record } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import type { KeepBits } from './dropout.ts';
-import { guarded, kernelForm } from './kernel_form.ts';
-import { biasGradient, gemm, forms, weightGradient } from './matmul.ts';
+import { guarded, kernelForm, together } from './kernel_form.ts';
+import { biasGradient, gemm, gemms, forms, weightGradient, type Gemm } from './matmul.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import {
-  downGradient, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank, sumStreams,
-  upGradient, type Branch, type Job,
+  downGradient, emptyLow, ownInputGradients, projectBack, projectDown, sharedInputGradient, sharedRank,
+  sumStreams, upGradient, type Branch, type Job,
 } from './mtlora_branches.ts';
 import { mtloraTile } from './mtlora_tile.ts';
+import { takeWaiting, wait } from './waiting_products.ts';
 
 export type MtloraWeights = {
   /** [N, K], usually frozen. */
@@ -54,22 +55,29 @@ export function mtloraLinear(
   const job = jobOf(x, keep, weights, options);
   const { m, n, k, rank, ownInputs } = job;
   const streams = options.ranks.length;
-  const p = projectDown(job, x, a);
+  const p = emptyLow(job, 'p', x.dtype);
+  gemms(projectDown(job, x, a, p), [p]);
   const y = empty([streams, ...x.shape.slice(1, -1), n], 'mtlora linear', x.dtype);
   forward(job, x, weights, p, y);
 
   const output = record('mtloraLinear', [x, w, a, bt, ...(bias ? [bias] : [])], y, (dy) => {
-    const total = streams > 1 ? sumStreams(job, dy) : dy;
-    const low = rank > 0 && (x.requiresGrad || a.requiresGrad);
-    const dp = low ? projectBack(job, dy, total, bt) : null;
+    const { total, dp, dbt } = branchesBackward(job, dy, weights, p, x.requiresGrad);
     const dx = x.requiresGrad ? empty(x.shape, 'mtlora dx', x.dtype) : null;
-    if (dx) guarded(`${nameOf(job)}, backward`, () => inputGradient(job, total, w, dp, a, dx));
-    if (dx && dp && ownInputs) ownInputGradients(job, dp, a, dx);
+    if (dx) {
+      together(`${nameOf(job)}, backward`, [
+        () => inputGradient(job, total, w, dp, a, dx),
+        ...dp && ownInputs ? each(ownInputGradients(job, dp, a, dx)) : [],
+      ], [dx]);
+    }
     return [
       dx,
       w.requiresGrad ? deferred(x, () => weightGradient(total, recall(x), w, { m, n, k, batch: 1 })) : null,
-      a.requiresGrad && dp ? deferred(x, () => downGradient(job, recall(x), dp)) : null,
-      bt.requiresGrad && rank > 0 ? upGradient(job, dy, total, p) : null,
+      a.requiresGrad && dp ? deferred(x, () => {
+        const da = empty([rank, k], 'low-rank da');
+        wait({ what: `${nameOf(job)}, gradient of A`, jobs: downGradient(job, recall(x), dp, da), y: da });
+        return da;
+      }) : null,
+      dbt,
       ...(bias ? [bias.requiresGrad ? biasGradient(total, bias, m, n) : null] : []),
     ];
   });
@@ -80,6 +88,27 @@ export function mtloraLinear(
     return again;
   });
 }
+
+/** What backward begins with, in one launch where it can be: Σ_g dy[g], dP, dBᵀ, and products that wait. */
+function branchesBackward(
+  job: Job, dy: Tensor, { a, bt }: MtloraWeights, p: Tensor, wantsInput: boolean,
+): { total: Tensor; dp: Tensor | null; dbt: Tensor | null } {
+  const { m, n, rank, branches } = job;
+  const total = branches.length > 1 ? empty([m, n], 'sum of streams', dy.dtype) : dy;
+  const dp = rank > 0 && (wantsInput || a.requiresGrad) ? emptyLow(job, 'dp', dy.dtype) : null;
+  const dbt = rank > 0 && bt.requiresGrad ? empty([rank, n], 'low-rank dbt') : null;
+  const up = dbt ? upGradient(job, dy, total, p, dbt) : [];
+  const waiting = takeWaiting(tracing('mtlora_linear'), up.length);
+  together(`${nameOf(job)}, backward of the branches${waiting ? `, ${waiting.what}` : ''}`, [
+    ...total === dy ? [] : [() => sumStreams(job, dy, total)],
+    ...dp ? each(projectBack(job, dy, total, bt, dp)) : [],
+    ...each(up),
+    ...each(waiting?.jobs ?? []),
+  ], [dp, dbt, waiting?.y ?? null].filter((tensor) => tensor !== null));
+  return { total, dp, dbt };
+}
+
+const each = (jobs: readonly Gemm[]): (() => void)[] => jobs.map((job) => () => gemm(job));
 
 function jobOf(x: Tensor, keep: KeepBits | null, { w, a, bt }: MtloraWeights, options: MtloraOptions): Job {
   const { ranks, scales, tasksIncludeShared = false } = options;

@@ -2,7 +2,7 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { withoutGrad } from '../autograd/recall.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { biasGradient, gemm, type Matrix } from './matmul.ts';
+import { biasGradient, gemms, type Gemm, type Matrix } from './matmul.ts';
 import { resizeTransposed } from './resize.ts';
 import { resizeSum } from './resize_sum.ts';
 
@@ -22,15 +22,17 @@ export function pyramidLinear(xs: readonly Tensor[], w: Tensor, b: Tensor | null
   const levels = levelsOf(xs, w, b);
   const { m: rows, n, side } = levels[base]!;
   const maps = new Map<string, Tensor>();
-  levels.forEach((level, i) => forward(maps, level, w, i === base ? b : null));
+  gemms(levels.map((level, i) => forward(maps, level, w, i === base ? b : null)));
   const { [side]: whole, ...others } = Object.fromEntries(maps);
   const resized = Object.values(others);
   const y = resized.length > 0 ? withoutGrad(() => resizeSum(whole!, resized)) : whole!;
 
   return record('pyramidLinear', [...xs, w, ...(b ? [b] : [])], y, (dy) => {
     const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
-    const dmaps = new Map<string, Tensor>();
-    const dxs = levels.map((level) => level.x.requiresGrad || dw ? backward(dmaps, level, dy, w, dw) : null);
+    const dmaps = mapGradients(dw ? levels : levels.filter(({ x }) => x.requiresGrad), dy);
+    const dxs = levels.map(({ x }) => x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null);
+    const jobs = levels.flatMap((level, i) => backward(level, dmaps.get(level.side), w, dw, dxs[i]!));
+    gemms(jobs, dw ? [dw] : []);
     return [...dxs, dw, ...(b ? [b.requiresGrad ? biasGradient(dy, b, rows, n) : null] : [])];
   });
 }
@@ -56,39 +58,40 @@ function levelsOf(xs: readonly Tensor[], w: Tensor, b: Tensor | null): Level[] {
   });
 }
 
-/** Adds a level's product to the map of its size. */
-function forward(maps: Map<string, Tensor>, level: Level, w: Tensor, bias: Tensor | null): void {
+/** A level's product, which adds to the map of its size. */
+function forward(maps: Map<string, Tensor>, level: Level, w: Tensor, bias: Tensor | null): Gemm {
   const { x, batch, m, n, k, first, total, side } = level;
   const known = maps.get(side);
   const map = known ?? empty([...x.shape.slice(0, -1), n], 'pyramidLinear map', x.dtype);
   maps.set(side, map);
-  gemm({
+  return {
     a: rowMajor(x, m, k), b: { tensor: w, at: first, row: 1, col: total, batch: n * total },
     y: rowMajor(map, m, n), m, n, k, batch, bias, biasBatch: n, accumulate: known !== undefined,
-  });
+  };
 }
 
-/** @returns dx of the level; its columns of `dw` are written on the way */
+/** The gradient of each size's map, by that size in words. */
+function mapGradients(levels: readonly Level[], dy: Tensor): Map<string, Tensor> {
+  const sizes = new Map(levels.map(({ side, x }) => [side, x.shape.slice(-3, -1) as [number, number]]));
+  const found = resizeTransposed([...sizes.values()].map(([height, width]) => [dy, height, width]));
+  return new Map([...sizes.keys()].map((side, i) => [side, found[i]!]));
+}
+
+/** The products that make a level's columns of `dw`, and its `dx`. */
 function backward(
-  dmaps: Map<string, Tensor>, level: Level, dy: Tensor, w: Tensor, dw: Tensor | null,
-): Tensor | null {
-  const { x, batch, m, n, k, first, total, side } = level;
-  const [height, width] = x.shape.slice(-3, -1) as [number, number];
-  const dmap = dmaps.get(side) ?? resizeTransposed(dy, height, width);
-  dmaps.set(side, dmap);
+  { x, batch, m, n, k, first, total }: Level, dmap: Tensor | undefined, w: Tensor, dw: Tensor | null,
+  dx: Tensor | null,
+): Gemm[] {
+  if (!dmap) return [];
   const block = { at: first, row: total, batch: n * total };
-  if (dw) {
-    gemm({
-      a: { tensor: dmap, row: 1, col: n, batch: m * n }, b: rowMajor(x, m, k), y: { tensor: dw, ...block },
-      m: n, n: k, k: m, batch,
-    });
-  }
-  if (!x.requiresGrad) return null;
-  const dx = empty(x.shape, 'dx', x.dtype);
-  gemm({
-    a: rowMajor(dmap, m, n), b: { tensor: w, col: 1, ...block }, y: rowMajor(dx, m, k), m, n: k, k: n, batch,
-  });
-  return dx;
+  const left = { tensor: dmap, row: 1, col: n, batch: m * n };
+  return [
+    ...dw ? [{ a: left, b: rowMajor(x, m, k), y: { tensor: dw, ...block }, m: n, n: k, k: m, batch }] : [],
+    ...dx ? [{
+      a: rowMajor(dmap, m, n), b: { tensor: w, col: 1, ...block }, y: rowMajor(dx, m, k),
+      m, n: k, k: n, batch,
+    }] : [],
+  ];
 }
 
 function rowMajor(tensor: Tensor, rows: number, columns: number): Matrix {

@@ -1,8 +1,8 @@
 import { size } from '../autograd/shape.ts';
-import { record } from '../autograd/tape.ts';
+import { recordMany } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
-import { guarded, isPlain } from './kernel_form.ts';
+import { isPlain, together } from './kernel_form.ts';
 import { itemsFor } from './vectorise.ts';
 
 /**
@@ -12,31 +12,46 @@ import { itemsFor } from './vectorise.ts';
  * @returns y [..., outH, outW, C]
  */
 export function resizeBilinear(x: Tensor, outH: number, outW: number): Tensor {
-  const [h, w] = x.shape.slice(-3, -1) as [number, number];
-  if (h === outH && w === outW) return x;
-  const wide = resizeAxis('forward', x, -2, outW);               // along the short rows first: they are fewer
-  const y = resizeAxis('forward', wide, -3, outH);
-  return record('resizeBilinear', [x], y, (dy) => [resizeTransposed(dy, h, w)]);
+  return resizeEach([x], outH, outW)[0]!;
+}
+
+/** As `resizeBilinear`, for several maps, which may differ in all. */
+export function resizeEach(xs: readonly Tensor[], outH: number, outW: number): Tensor[] {
+  // along the short rows first: they are fewer
+  const wide = resizeAxis('forward', -2, xs.map((x): AxisJob => [x, outW]));
+  const ys = resizeAxis('forward', -3, wide.map((x): AxisJob => [x, outH]));
+  const same = ys.every((y, i) => y === xs[i]);
+  return same ? ys : recordMany('resizeBilinear', xs, ys, (dys) => {
+    const given = dys.flatMap((dy, i) => dy ? [[dy, ...sidesOf(xs[i]!)] as const] : []);
+    const found = resizeTransposed(given);
+    return dys.map((dy) => dy && found.shift()!);
+  });
 }
 
 /**
- * The transpose of `resizeBilinear`, which takes a gradient back: each pixel gathers from what it gave to.
+ * The transpose of `resizeBilinear`, which takes gradients back: each pixel gathers from what it gave to.
  *
- * @param dy [..., outH, outW, C]
- * @returns dx [..., h, w, C]
+ * @param jobs of each map dy [..., outH, outW, C] and the sides h, w of its dx [..., h, w, C]
  */
-export function resizeTransposed(dy: Tensor, h: number, w: number): Tensor {
-  return resizeAxis('backward', resizeAxis('backward', dy, -3, h), -2, w);
+export function resizeTransposed(jobs: readonly (readonly [Tensor, number, number])[]): Tensor[] {
+  const low = resizeAxis('backward', -3, jobs.map(([dy, h]): AxisJob => [dy, h]));
+  return resizeAxis('backward', -2, low.map((each, i): AxisJob => [each, jobs[i]![2]]));
 }
 
-function resizeAxis(entry: 'forward' | 'backward', from: Tensor, axis: -2 | -3, extent: number): Tensor {
-  const at = from.shape.length + axis;
-  const old = from.shape[at]!;
-  if (old === extent) return from;
-  const to = empty(from.shape.with(at, extent), 'resize', from.dtype);
-  const what = `resize [${from.shape.join(', ')}] to [${to.shape.join(', ')}], ${entry}`;
-  guarded(what, () => launch(entry, from, to, at));
-  return to;
+const sidesOf = (x: Tensor): [number, number] => x.shape.slice(-3, -1) as [number, number];
+
+/** A map and the extent that one of its axes shall have. */
+type AxisJob = readonly [Tensor, number];
+
+function resizeAxis(entry: 'forward' | 'backward', axis: -2 | -3, jobs: readonly AxisJob[]): Tensor[] {
+  const at = ({ shape }: Tensor): number => shape.length + axis;
+  const results = jobs.map(([from, extent]) => from.shape[at(from)] === extent
+    ? from : empty(from.shape.with(at(from), extent), 'resize', from.dtype));
+  const changed = jobs.flatMap(([from], i) => results[i] === from ? [] : [[from, results[i]!] as const]);
+  const what = changed.map(([from, to]) => `resize [${from.shape.join(', ')}] to [${to.shape.join(', ')}]`);
+  const bodies = changed.map(([from, to]) => (): void => launch(entry, from, to, at(from)));
+  if (bodies.length > 0) together(`${what.join(', ')}, ${entry}`, bodies);
+  return results;
 }
 
 function launch(entry: 'forward' | 'backward', from: Tensor, to: Tensor, at: number): void {

@@ -27,8 +27,11 @@ export function resizeSum(base: Tensor, maps: readonly Tensor[]): Tensor {
   const y = empty(base.shape, 'resizeSum', base.dtype);
   const sizes = extents.map((extent) => extent.join(' x ')).join(', ');
   guarded(`resizeSum [${base.shape.join(', ')}] of ${sizes}`, () => launch(base, maps, extents, y));
-  return record('resizeSum', [base, ...maps], y, (dy) =>
-    [dy, ...maps.map((map, k) => map.requiresGrad ? resizeTransposed(dy, ...extents[k]!) : null)]);
+  return record('resizeSum', [base, ...maps], y, (dy) => {
+    const wanted = extents.filter((_, k) => maps[k]!.requiresGrad);
+    const found = resizeTransposed(wanted.map((extent) => [dy, ...extent]));
+    return [dy, ...maps.map((map) => map.requiresGrad ? found.shift()! : null)];
+  });
 }
 
 const COUNTS = [1, 2, 3, 4];

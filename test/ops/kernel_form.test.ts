@@ -166,7 +166,7 @@ test('guarded() tries the kernels of whole ratios, which suit every device', asy
   const { gpu, lines } = await openChecked();
   await compile(gpu, 'resize', () => {
     const [x, base] = [lasting(gpu, 'x', [3, 5, 8]), lasting(gpu, 'base', [12, 20, 8])];
-    keep(resizeBilinear(x, 12, 20), resizeSum(base, [x]), resizeTransposed(base, 3, 5));
+    keep(resizeBilinear(x, 12, 20), resizeSum(base, [x]), ...resizeTransposed([[base, 3, 5]]));
   });
   expect(lines).toEqual([expect.stringMatching(/5 of 5 fast launches agree/)]);
 });

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../autograd/tensor.ts';
-import { linear } from '../../ops/matmul.ts';
+import { linears } from '../../ops/matmul.ts';
 import { param, pointwise, type Params } from './params.ts';
 
 /**
@@ -10,8 +10,6 @@ import { param, pointwise, type Params } from './params.ts';
  * @returns of each stage [..., h_i, w_i, d_i]
  */
 export function downsample(features: readonly Tensor[], params: Params): Tensor[] {
-  return features.map((x, i) => {
-    const w = param('downsampler', params, `downsample_${i}.weight`);
-    return linear(x, pointwise(w), null);
-  });
+  const weights = features.map((_, i) => pointwise(param('downsampler', params, `downsample_${i}.weight`)));
+  return linears(features, weights);
 }

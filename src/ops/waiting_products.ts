@@ -1,0 +1,37 @@
+import type { Tensor } from '../autograd/tensor.ts';
+import { tracing, type Program } from '../gpu/program.ts';
+import { kernelForm } from './kernel_form.ts';
+import { gemms, type Gemm } from './matmul.ts';
+
+/** Products into y that nobody needs before the end: the next layer's launch does them along. */
+export type Waiting = { readonly what: string; readonly jobs: readonly Gemm[]; readonly y: Tensor };
+const waitingOf = new WeakMap<Program, Waiting>();
+
+/** Has products wait for `takeWaiting`, for what reads y, or for the end of the program. */
+export function wait(products: Waiting): void {
+  const program = tracing('mtlora_linear');
+  launchWaiting(program);
+  waitingOf.set(program, products);
+  program.pending.set(products.y.storage, () => launchWaiting(program));
+  if (kernelForm(program.gpu) !== 'panel') launchWaiting(program);
+}
+
+/** What waits, if there are as many products as `count`: few kinds of launches, as each is to be compiled. */
+export function takeWaiting(program: Program, count: number): Waiting | null {
+  const waiting = waitingOf.get(program);
+  if (waiting?.jobs.length !== count) return null;
+  forget(program, waiting);
+  return waiting;
+}
+
+function launchWaiting(program: Program): void {
+  const waiting = waitingOf.get(program);
+  if (!waiting) return;
+  forget(program, waiting);
+  gemms(waiting.jobs, [waiting.y]);
+}
+
+function forget(program: Program, { y }: Waiting): void {
+  waitingOf.delete(program);
+  program.pending.delete(y.storage);
+}
