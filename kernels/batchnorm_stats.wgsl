@@ -2,8 +2,8 @@
 //
 //   part     of each run of rows, its mean and the squares about it
 //   merge    μ = Σ_runs n·μ_run / N      σ² = Σ_runs (squares + n·(μ_run − μ)²) / N
+//            running μ ← (1 − m)·running μ + m·μ      running σ² ← (1 − m)·running σ² + m·σ²·N/(N − 1)
 //   load     μ, σ² = the running ones
-//   update   running μ ← (1 − m)·running μ + m·μ      running σ² ← (1 − m)·running σ² + m·σ²·N/(N − 1)
 //
 // shapes    x [T, rows, C] · running_mean, running_var [T, C] · stats [2, T, C] μ, σ² · parts [2, T, runs, C]
 // dispatch  part: a thread per run and item of its channels · the others: a thread per group and item
@@ -55,8 +55,12 @@ fn merge(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
     let apart = parts[part_at(item, run)] - mean;
     squares += parts[items() * params.runs + part_at(item, run)] + apart * apart * rows_of(run);
   }
+  let variance = squares / f32(params.rows);
   stats[item] = mean;
-  stats[items() + item] = squares / f32(params.rows);
+  stats[items() + item] = variance;
+  let unbiased = variance * (f32(params.rows) / f32(params.rows - 1u));
+  running_mean[item] = (1.0 - params.momentum) * running_mean[item] + params.momentum * mean;
+  running_var[item] = (1.0 - params.momentum) * running_var[item] + params.momentum * unbiased;
 }
 
 @compute @workgroup_size(WG)
@@ -66,14 +70,4 @@ fn load(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (item >= items()) { return; }
   stats[item] = running_mean[item];
   stats[items() + item] = running_var[item];
-}
-
-@compute @workgroup_size(WG)
-fn update(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
-          @builtin(local_invocation_index) lane: u32) {
-  let item = flat_group(wg, grid) * WG + lane;
-  if (item >= items()) { return; }
-  let unbiased = stats[items() + item] * (f32(params.rows) / f32(params.rows - 1u));
-  running_mean[item] = (1.0 - params.momentum) * running_mean[item] + params.momentum * stats[item];
-  running_var[item] = (1.0 - params.momentum) * running_var[item] + params.momentum * unbiased;
 }

@@ -6,14 +6,17 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { buildStep, type Case } from './model.ts';
 import { short, type Result } from './report.ts';
 
-/** Time from a process's start to the end of its first step, without and with what the driver has cached. */
+/**
+ * Time from a process's start to the end of its first step, kernels compiled and checked, without and with
+ * what earlier processes have left in the caches.
+ */
 export async function firstSteps(each: Case, name: string): Promise<Result[]> {
   const cache = mkdtempSync(join(tmpdir(), 'mtlora-shaders-'));
   try {
     return ['cold', 'warm'].map((state) => {
       const env = { ...process.env, MESA_SHADER_CACHE_DIR: cache, __GL_SHADER_DISK_CACHE_PATH: cache };
       const start = performance.now();
-      const args = [import.meta.filename, JSON.stringify(each)];
+      const args = [import.meta.filename, JSON.stringify(each), cache];
       const answer = execFileSync(process.execPath, args, {
         env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'],
       });
@@ -31,7 +34,7 @@ export async function firstSteps(each: Case, name: string): Promise<Result[]> {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const gpu = await openGpu();
+  const gpu = await openGpu({ cache: process.argv[3]! });
   const built = await buildStep(gpu, JSON.parse(process.argv[2]!) as Case);
   built.run();
   await built.step.report();

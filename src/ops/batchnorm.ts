@@ -99,8 +99,7 @@ function statistics(job: Job, { x, runningMean, runningVar }: Inputs, stats: Ten
   }
   const found = empty(parts, 'batchnorm parts');
   dispatch('batchnorm_stats/part', { x, parts: found }, ofStats);
-  dispatch('batchnorm_stats/merge', { parts: found, stats }, { ...ofStats, threads: items });
-  dispatch('batchnorm_stats/update', { stats, ...running }, { ...ofStats, threads: items });
+  dispatch('batchnorm_stats/merge', { parts: found, stats, ...running }, { ...ofStats, threads: items });
 }
 
 // a run is long enough to pay for its thread, and runs are few enough to be merged by one

@@ -43,9 +43,6 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
       const left = { tensor: dy, row: 1, col: n };
       return [{ a: left, b: block(kept, t), y: { tensor: dw, row: k }, m: n, n: k, k: m }];
     }));
-    const biased = dys.flatMap((dy, t) => dy && bs[t]!.requiresGrad ? [{ dy, shape: bs[t]!.shape }] : []);
-    const sums = columnSumsEach(biased.map(({ dy }) => dy), m, biased.map(({ shape }) => shape));
-    const dbs = dys.map((dy, t) => dy && bs[t]!.requiresGrad ? sums.shift()! : null);
     const dx = x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null;
     if (dx && dys.includes(null)) clear(dx);
     if (dx) {
@@ -55,6 +52,9 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
         return dy ? [{ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n }] : [];
       }), [dx]);
     }
+    const biased = dys.flatMap((dy, t) => dy && bs[t]!.requiresGrad ? [{ dy, shape: bs[t]!.shape }] : []);
+    const sums = columnSumsEach(biased.map(({ dy }) => dy), m, biased.map(({ shape }) => shape));
+    const dbs = dys.map((dy, t) => dy && bs[t]!.requiresGrad ? sums.shift()! : null);
     return [dx, ...dws, ...dbs];
   });
 }

@@ -19,6 +19,8 @@ const LONG = 256;
 const WORTH = 2 ** 18;
 // k-values of a panel by a lane's columns: 24 KiB, as the products slow down where a panel fills a core's L1
 const DEPTHS = { 4: 96, 8: 96, 12: 64 } as const;
+// where single values are loaded: of small products, for which longer code would be compiled longer than run
+const SHALLOW = 64;
 const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 
 /** The panel form of a matmul, where the shape is worth it; else null. */
@@ -77,7 +79,7 @@ function formOf(gpu: Gpu, job: Gemm, s: Factor, p: Factor, turned: boolean): Pan
   const [stream, panel] = [streamOf(s, extent, k), panelOf(p, width, k)];
   const usual = columnsFor(width, lanes);
   const { columns, depth } = tunedPanel(gpu, { rows: extent, width, k }, `${stream} ${panel}`,
-    { columns: usual, depth: k <= 8 ? 8 : DEPTHS[usual] });
+    { columns: usual, depth: k <= 8 ? 8 : [stream, panel].includes('scalar') ? SHALLOW : DEPTHS[usual] });
   const byQuads = quads({ ...y, col: 1 }, width, y.row);
   return {
     lanes, columns, depth, stream, panel,

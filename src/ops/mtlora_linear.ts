@@ -98,7 +98,7 @@ function branchesBackward(
   const dp = rank > 0 && (wantsInput || a.requiresGrad) ? emptyLow(job, 'dp', dy.dtype) : null;
   const dbt = rank > 0 && bt.requiresGrad ? empty([rank, n], 'low-rank dbt') : null;
   const up = dbt ? upGradient(job, dy, total, p, dbt) : [];
-  const waiting = takeWaiting(tracing('mtlora_linear'), up.length);
+  const waiting = branches.length === 1 ? takeWaiting(tracing('mtlora_linear')) : null;
   together(`${nameOf(job)}, backward of the branches${waiting ? `, ${waiting.what}` : ''}`, [
     ...total === dy ? [] : [() => sumStreams(job, dy, total)],
     ...dp ? each(projectBack(job, dy, total, bt, dp)) : [],

@@ -16,10 +16,10 @@ export function wait(products: Waiting): void {
   if (kernelForm(program.gpu) !== 'panel') launchWaiting(program);
 }
 
-/** What waits, if there are as many products as `count`: few kinds of launches, as each is to be compiled. */
-export function takeWaiting(program: Program, count: number): Waiting | null {
+/** What waits, if that is one product: few kinds of launches are made of it, as each is to be compiled. */
+export function takeWaiting(program: Program): Waiting | null {
   const waiting = waitingOf.get(program);
-  if (waiting?.jobs.length !== count) return null;
+  if (waiting?.jobs.length !== 1) return null;
   forget(program, waiting);
   return waiting;
 }
