@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { PAGES } from './support/pages.ts';
 
-const FILES = globSync('{src,kernels,test,scripts,bin,docs}/**/*.{ts,mts,mjs,wgsl,md}');
+const FILES = globSync('{src,kernels,test,scripts,bin,docs,bench}/**/*.{ts,mts,mjs,wgsl,md}');
 const NAMES = new Set(FILES.map((file) => basename(file)));
 const EXAMPLE = /\bsilu\b/;                       // what docs/extending.md adds
 
