@@ -85,9 +85,12 @@ function explore(
   });
 }
 
-/** What `body` launches, taken out of the program again. */
-function launchesOf({ dispatches }: Program, body: () => void): Dispatch[] {
+/** What `body` launches, taken out of the program again. @throws Error where others' launches are among it */
+function launchesOf({ dispatches, pending }: Program, body: () => void): Dispatch[] {
   const from = dispatches.length;
+  const waiting = [...pending.keys()];
   body();
+  const made = waiting.find((storage) => !pending.has(storage));
+  if (made) throw new Error(`a region must not need "${made.label}", which waits: one form would make it`);
   return dispatches.splice(from);
 }

@@ -8,11 +8,13 @@ import { keep, scope, trace, type Program } from '../../src/gpu/program.ts';
 import type { Bound, Storage } from '../../src/gpu/storage.ts';
 import { forward } from '../../src/mtlora/model.ts';
 import { ParameterStore } from '../../src/mtlora/store.ts';
-import { modelSpec } from '../../src/train/config.ts';
 import { CONFIG_SCHEMA } from '../../src/train/config_schema.ts';
 import { labelTensors, multiTaskLoss } from '../../src/train/loss.ts';
 import { optimizerStep } from '../../src/train/optimizer.ts';
+import { savedByAutograd } from '../../bench/support/activations.ts';
+import { kernelForm } from '../../src/ops/kernel_form.ts';
 import { launchAdd, launchFill } from '../support/launches.ts';
+import { releasedSpec } from '../support/released.ts';
 import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
@@ -148,13 +150,9 @@ test('describePlan() tells tensors, bytes and work, and what fills the memory wh
   expect(describePlan('step', plan)).toHaveLength(2);
 });
 
-test('planProgram() fits a Swin-T training step of four tasks of rank 64 into 200 MiB', () => {
-  const config = CONFIG_SCHEMA.parse({
-    DATA: { IMG_SIZE: 224, BATCH_SIZE: 1, DBNAME: 'PASCALContext' },
-    TASKS: ['semseg', 'normals', 'sal', 'human_parts'],
-    MODEL: { MTLORA: { ENABLED: true, R: [64, 64, 64, 64] } },
-  });
-  const store = new ParameterStore(gpu(), modelSpec(config));
+test('planProgram() fits a Swin-T training step into half of what PyTorch keeps for it', () => {
+  const opts = ['DATA.IMG_SIZE', '224', 'TASKS', '[semseg, normals, sal, human_parts]'];
+  const store = new ParameterStore(gpu(), releasedSpec('mtlora_tiny_448_r64_scale4_pertask', ...opts));
   const image = lasting(gpu(), 'images', [1, 3, 224, 224]);
   const labels = labelTensors(gpu(), store.spec.tasks.map(({ name }) => name), 1, 224);
   const skipped = lasting(gpu(), 'skipped steps', [1], [0], 'u32');
@@ -162,13 +160,16 @@ test('planProgram() fits a Swin-T training step of four tasks of rank 64 into 20
     const { logits } = forward(store, image, { training: true });
     const { total } = multiTaskLoss(logits, labels);
     store.placeGradients(backward([[total, null]]));
-    keep(total, optimizerStep(gpu(), store.arena, skipped, config.TRAIN));
+    keep(total, optimizerStep(gpu(), store.arena, skipped, CONFIG_SCHEMA.parse({}).TRAIN));
   });
   dropDeadDispatches(program);
   const plan = planProgram(program);
   const live = plan.atPeak.reduce((sum, { storage }) => sum + storage.bytes, 0);
-  expect(plan.dispatches).toBeLessThan(700);
+  const joins = kernelForm(gpu()) === 'panel';
+  expect(plan.dispatches).toBeLessThanOrEqual(joins ? 400 : 700);
   expect(plan.peakBytes / 2 ** 20).toBeLessThan(200);
+  // as launches differ between devices, so does what lives at once
+  if (joins) expect(plan.peakBytes / savedByAutograd(store.spec, 1)).toBeLessThan(0.5);
   expect(plan.peakBytes / live).toBeLessThan(1.15);          // what the slots waste
   store.destroy();
   for (const tensor of [image, skipped, ...labels.values()]) release(gpu(), tensor);

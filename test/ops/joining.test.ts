@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { evaluate } from '../../src/autograd/run.ts';
 import { empty, lasting, write, type Tensor } from '../../src/autograd/tensor.ts';
 import { joining } from '../../src/ops/joining.ts';
-import { dispatch, trace, type Dispatch } from '../../src/gpu/program.ts';
+import { dispatch, trace, tracing, type Dispatch } from '../../src/gpu/program.ts';
 import type { Storage } from '../../src/gpu/storage.ts';
 import { gemm, type Gemm } from '../../src/ops/matmul.ts';
-import { withKernelForm } from '../../src/ops/kernel_form.ts';
+import { kernelForm, withKernelForm } from '../../src/ops/kernel_form.ts';
 import { launchAdd } from '../support/launches.ts';
 import { useGpu } from '../support/gpu.ts';
 import { seeded } from '../support/seeded.ts';
@@ -50,6 +50,48 @@ test('joining() has one launch do what several did, to the bit', async () => {
   const [together, apart] = [await run(true), await run(false)];
   together.forEach((values, i) => expect(values).toEqual(apart[i]));
   expect(together.every((values) => values.some((value) => value !== 0))).toBe(true);
+});
+
+test('joining() lets a masked product stand for one without a mask, to the bit', async (context) => {
+  context.skip(kernelForm(gpu()) !== 'panel', 'this device has no panel form');
+  // gradients of A and Bᵀ: [64, M] · [M, 96], of which one sees what dropout kept
+  const shapes = [[70, 64], [70, 96], [70, 64], [70, 128]];
+  const [p, x, dp, dy] = shapes.map((shape, i) => given('factor', shape, i));
+  const bits = lasting(gpu(), 'bits', [70 * 96 / 32], undefined, 'u32');
+  const draw = seeded(9);
+  write(gpu(), bits, Uint32Array.from({ length: 70 * 96 / 32 }, () => draw(2 ** 32)));
+  const run = async (join: boolean): Promise<Float32Array[]> => evaluate(gpu(), () => {
+    const [da, db] = [empty([64, 96], 'da'), empty([64, 128], 'db')];
+    const common = { m: 64, k: 70 };
+    const left = (tensor: Tensor) => ({ tensor, row: 1, col: 64 });
+    const jobs: Gemm[] = [
+      { ...common, a: left(dp!), b: { tensor: x!, row: 96, col: 1 }, y: { tensor: da, row: 96 }, n: 96,
+        mask: { bits, on: 'b', row: 96 } },
+      { ...common, a: left(p!), b: { tensor: dy!, row: 128, col: 1 }, y: { tensor: db, row: 128 }, n: 128 },
+    ];
+    const bodies = jobs.map((job) => (): void => gemm(job));
+    if (!join) for (const body of bodies) body();
+    else {
+      const { dispatches } = tracing('test');
+      joining(bodies, nothing);
+      expect(dispatches).toHaveLength(1);
+      expect(dispatches[0]!.source.code.match(/fn forward_\d/g)).toHaveLength(1);
+    }
+    return [da, db];
+  });
+  const [together, apart] = [await run(true), await run(false)];
+  expect(together).toEqual(apart);
+  // nothing is dropped of what has no mask
+  const kept = await evaluate(gpu(), () => {
+    const db = empty([64, 128], 'db');
+    withKernelForm('plain', () => gemm({
+      a: { tensor: p!, row: 1, col: 64 }, b: { tensor: dy!, row: 128, col: 1 }, y: { tensor: db, row: 128 },
+      m: 64, n: 128, k: 70,
+    }));
+    return [db];
+  });
+  const errors = kept[0]!.map((value, i) => Math.abs(value - together[1]![i]!));
+  expect(Math.max(...errors)).toBeLessThan(1e-5);          // sums of 70 products of at most 1
 });
 
 test('joining() writes a kernel once for all launches of it, and lists buffers once', () => {
