@@ -20,7 +20,7 @@ import { balancedBce } from '../../src/ops/losses/balanced_bce.ts';
 import { crossEntropy } from '../../src/ops/losses/cross_entropy.ts';
 import { depthL1 } from '../../src/ops/losses/depth_l1.ts';
 import { normalsL1 } from '../../src/ops/losses/normals_l1.ts';
-import { linear } from '../../src/ops/matmul.ts';
+import { linear, linears } from '../../src/ops/matmul.ts';
 import { mergeNorm } from '../../src/ops/merge_norm.ts';
 import { mergePatches } from '../../src/ops/merge_patches.ts';
 import { mtloraLinear } from '../../src/ops/mtlora_linear.ts';
@@ -28,7 +28,7 @@ import { patchEmbed } from '../../src/ops/patch_embed.ts';
 import { pyramidLinear } from '../../src/ops/pyramid_linear.ts';
 import { dropPath, residual } from '../../src/ops/residual.ts';
 import { residualNorm, withNorm } from '../../src/ops/residual_norm.ts';
-import { resizeBilinear } from '../../src/ops/resize.ts';
+import { resizeBilinear, resizeEach } from '../../src/ops/resize.ts';
 import { resizeSum } from '../../src/ops/resize_sum.ts';
 import { scaleBy } from '../../src/ops/scale_by.ts';
 import { softmax } from '../../src/ops/softmax.ts';
@@ -87,6 +87,10 @@ const CASES: Readonly<Record<string, Case>> = {
   'linear of a frozen f16 weight': {
     op: (x, w) => linear(x!, w!, null), shapes: [[65, 100], [40, 100]], halves: [0, 1], fixed: [1],
   },
+  linears: {
+    op: (...given) => linears(given.slice(0, 2), given.slice(2)),
+    shapes: [[50, 300], [2, 20, 40], [64, 300], [2, 21, 40]], halves: [0, 1],
+  },
   linearEach: {
     op: (x, ...rest) => linearEach(x!, rest.slice(0, 2), rest.slice(2)),
     shapes: [[2, 20, 32], [3, 32], [5, 32], [3], [5]], halves: [0],
@@ -120,6 +124,7 @@ const CASES: Readonly<Record<string, Case>> = {
     op: (x, w, b) => batchnormRelu(x!, w!, b!, ...running(), { training }),
     shapes: [[2, 5, 5, 24], [24], [24]], halves: [0],
   },
+  resizeEach: { op: (...xs) => resizeEach(xs, 12, 9), shapes: [[2, 6, 6, 5], [3, 3, 4]], halves: [0, 1] },
   resizeBilinear: { op: (x) => resizeBilinear(x!, 12, 9), shapes: [[2, 6, 6, 5]], halves: [0] },
   resizeSum: { op: (x, a, b) => resizeSum(x!, [a!, b!]),
     shapes: [[1, 8, 8, 12], [1, 4, 4, 12], [1, 2, 2, 12]], halves: [0, 1, 2] },
