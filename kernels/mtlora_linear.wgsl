@@ -47,28 +47,33 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
       }
     }
   }
-  for (var i = 0u; i < TILE; i++) {
-    for (var j = 0u; j < TILE; j++) {
-      if (m0 + i >= params.m || n0 + j >= params.n) { continue; }
-      let row = m0 + i;
-      let column = n0 + j;
-      var value = base[i * TILE + j];
-      if (params.has_bias == 1u) { value += bias[column]; }
-      for (var g = 0u; g < params.streams; g++) {
-        let update = branch(g, row, column);
-        y[(g * params.m + row) * params.n + column] = value + update;
-        if (g == 0u && params.include_shared == 1u) { value += update; }
-      }
+  if (params.has_bias == 1u) {
+    for (var i = 0u; i < TILE * TILE; i++) { base[i] += bias[min(n0 + i % TILE, params.n - 1u)]; }
+  }
+  for (var g = 0u; g < params.streams; g++) {
+    let update = branch(g, m0, n0);
+    for (var i = 0u; i < TILE * TILE; i++) {
+      let row = m0 + i / TILE;
+      let column = n0 + i % TILE;
+      let value = base[i] + update[i];
+      if (row < params.m && column < params.n) { y[(g * params.m + row) * params.n + column] = value; }
+      if (g == 0u && params.include_shared == 1u) { base[i] = value; }
     }
   }
 }
 
-fn branch(g: u32, row: u32, column: u32) -> f32 {
-  var sum = 0.0;
-  for (var j = offsets[g]; j < offsets[g + 1u]; j++) {
-    sum += p[row * params.rank + j] * bt[j * params.n + column];
+// a tile of a branch's update: rows from m0 on, columns from n0 on
+fn branch(g: u32, m0: u32, n0: u32) -> array<f32, TILE * TILE> {
+  var sums: array<f32, TILE * TILE>;
+  for (var r = offsets[g]; r < offsets[g + 1u]; r++) {
+    for (var i = 0u; i < TILE; i++) {
+      let left = p[min(m0 + i, params.m - 1u) * params.rank + r];
+      for (var j = 0u; j < TILE; j++) {
+        sums[i * TILE + j] += left * bt[r * params.n + min(n0 + j, params.n - 1u)];
+      }
+    }
   }
-  return sum;
+  return sums;
 }
 
 @compute @workgroup_size(WG)

@@ -86,7 +86,8 @@ function fill(store: ParameterStore): void {
   store.load(new Map(store.packs.flatMap(({ parts }) => parts.map(({ parameter: { name, shape, init } }) => {
     const length = shape.reduce((a, b) => a * b, 1);
     const value = init.kind === 'constant' ? init.value : 0;
-    const data = Float32Array.from({ length }, (_, i) => value + noise[i % noise.length]!);
+    const data = new Float32Array(length);          // in a loop: Float32Array.from takes 30 times as long
+    for (let i = 0; i < length; i++) data[i] = value + noise[i % noise.length]!;
     return [name, { dtype: 'F32' as const, shape, data }] as const;
   }))));
 }

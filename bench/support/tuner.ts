@@ -3,7 +3,7 @@ import type { Gpu } from '../../src/gpu/device.ts';
 import { assemble, runOnce, type Executable } from '../../src/gpu/executable.ts';
 import type { Dispatch } from '../../src/gpu/program.ts';
 import { exploring, type Explored } from '../../src/gpu/region.ts';
-import { differenceIn, standAlone, toleranceOf, trialKey } from '../../src/gpu/trial.ts';
+import { differencesIn, standAlone, toleranceOf, trialKey } from '../../src/gpu/trial.ts';
 import type { Choice } from '../../src/gpu/tuning.ts';
 import { commandsVariant, measure, type Timing } from './measure.ts';
 
@@ -91,8 +91,8 @@ const keyOf = (launches: readonly Dispatch[]): string =>
 async function faultOf(gpu: Gpu, region: Explored, fast: readonly Dispatch[]): Promise<string | null> {
   const trial = { ...region, fast };
   try {
-    const error = await differenceIn(gpu, trial, (program, kept) => runOnce(gpu, program, kept));
-    return error <= toleranceOf(trial) ? null : `differs by ${error.toExponential(1)}`;
+    const [error] = await differencesIn(gpu, [trial], (program, kept) => runOnce(gpu, program, kept));
+    return error! <= toleranceOf(trial) ? null : `differs by ${error!.toExponential(1)}`;
   } catch (error) {
     gpu.check();
     return (error as Error).message;

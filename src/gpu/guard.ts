@@ -1,11 +1,13 @@
 import type { Gpu } from './device.ts';
 import { GpuError } from './errors.ts';
 import type { Dispatch } from './program.ts';
-import { differenceIn, isSame, toleranceOf, trialKey, type RunOnce, type Trial } from './trial.ts';
+import { differencesIn, isSame, toleranceOf, trialKey, type RunOnce, type Trial } from './trial.ts';
 import type { Verdict, Verdicts } from './verdicts.ts';
 
 // of so many a person is told beforehand, who would else wait without knowing why
 const MANY = 20;
+// trials in a program: few, as a driver may not suffer long ones
+const TOGETHER = 4;
 
 /**
  * Lets fast launches into a program only once they agreed with their plain form on this device, at their
@@ -55,11 +57,16 @@ export class Guard {
     if (untried.size >= MANY) this.#say(`${untried.size} fast launches are tried, once on this device`);
     const measured = new Map<string, Verdict>();
     let agreed = 0;
-    for (const [key, trial] of untried) {
-      const { measured: isMeasured, ...verdict } = await verdictOn(gpu, trial, runOnce);
-      this.#verdicts.add(key, verdict);
-      if (isMeasured) measured.set(key, verdict);
-      agreed += Number(verdict.agrees);
+    const all = [...untried];
+    for (let at = 0; at < all.length; at += TOGETHER) {
+      const some = all.slice(at, at + TOGETHER);
+      const tried = await verdictsOn(gpu, some.map(([, trial]) => trial), runOnce);
+      for (const [i, { measured: isMeasured, ...verdict }] of tried.entries()) {
+        const key = some[i]![0];
+        this.#verdicts.add(key, verdict);
+        if (isMeasured) measured.set(key, verdict);
+        agreed += Number(verdict.agrees);
+      }
     }
     this.#verdicts.keep(measured);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
@@ -74,17 +81,30 @@ export type Untried = ReadonlyMap<string, Trial>;
 // what could not be tried, for want of memory for example, may be another time
 type Tried = Verdict & { readonly measured: boolean };
 
-async function verdictOn(gpu: Gpu, trial: Trial, runOnce: RunOnce): Promise<Tried> {
-  const kernels = [...new Set(trial.fast.map(({ variant, entry }) => `${variant}/${entry}`))].join(', ');
-  const name = `${trial.what} by ${kernels}`;
-  const most = toleranceOf(trial);
+async function verdictsOn(gpu: Gpu, trials: readonly Trial[], runOnce: RunOnce): Promise<Tried[]> {
   try {
-    const error = await differenceIn(gpu, trial, runOnce);
-    const says = `${name} differs by ${error.toExponential(1)}, ${most.toExponential()} at most`;
-    return { agrees: error <= most, says, measured: true };
+    const errors = await differencesIn(gpu, trials, runOnce);
+    return trials.map((trial, i) => verdictOn(trial, errors[i]!));
   } catch (error) {
     gpu.check();                                 // a lost device is no verdict
     if (!(error instanceof GpuError)) throw error;
-    return { agrees: false, says: `${name} cannot be checked (${error.message})`, measured: false };
+    if (trials.length === 1) return [noVerdictOn(trials[0]!, error)];
+    const tried: Tried[] = [];                   // one by one, to find which of them it is
+    for (const trial of trials) tried.push(...await verdictsOn(gpu, [trial], runOnce));
+    return tried;
   }
+}
+
+function verdictOn(trial: Trial, error: number): Tried {
+  const most = toleranceOf(trial);
+  const says = `${nameOf(trial)} differs by ${error.toExponential(1)}, ${most.toExponential()} at most`;
+  return { agrees: error <= most, says, measured: true };
+}
+
+const noVerdictOn = (trial: Trial, { message }: GpuError): Tried =>
+  ({ agrees: false, says: `${nameOf(trial)} cannot be checked (${message})`, measured: false });
+
+function nameOf({ what, fast }: Trial): string {
+  const kernels = [...new Set(fast.map(({ variant, entry }) => `${variant}/${entry}`))].join(', ');
+  return `${what} by ${kernels}`;
 }

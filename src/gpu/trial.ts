@@ -67,14 +67,20 @@ export type RunOnce = (program: Program, kept: readonly Readback[]) => Promise<A
 type Readback = Bound & { readonly bytes: number };
 
 /**
- * Runs both lists on the same random inputs. @returns their largest difference, relative to the root mean
- * square of the plain result; infinite where one is finite and the other is not, or next to nothing is
+ * Runs both lists of each trial on the same random inputs, all trials in one program.
+ *
+ * @returns a trial's largest difference, relative to the root mean square of the plain result; infinite where
+ * one is finite and the other is not, or next to nothing is
  */
-export async function differenceIn(gpu: Gpu, trial: Trial, runOnce: RunOnce): Promise<number> {
+export async function differencesIn(
+  gpu: Gpu, trials: readonly Trial[], runOnce: RunOnce,
+): Promise<number[]> {
   const unchecked = { ...gpu, guard: null, tuning: null };
-  const { program, result } = trace(unchecked, trial.what, () => traceTrial(trial));
-  const found = await runOnce(program, result.map(({ parts }) => parts));
-  return Math.max(...found.map((bytes, i) => errorOf(new Float32Array(bytes), result[i]!.words)));
+  const what = trials.length === 1 ? trials[0]!.what : `${trials.length} trials`;
+  const { program, result } = trace(unchecked, what, () => trials.map(traceTrial));
+  const found = (await runOnce(program, result.flat().map(({ parts }) => parts))).values();
+  return result.map((compared) => Math.max(...compared.map(({ words }) =>
+    errorOf(new Float32Array(found.next().value!), words))));
 }
 
 /** Launches on random inputs as a program of their own, which ends in them and keeps what they write. */

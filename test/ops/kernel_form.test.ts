@@ -114,6 +114,28 @@ test('guarded() replaces a kernel that the driver refuses', async (context) => {
   expect(readdirSync(cache)).toEqual([]);                        // it is tried again by the next device
 });
 
+for (const [how, factor] of [['computes wrongly', '1.01'], ['is refused', 'nonsense']] as const) {
+  test(`guarded() finds the one kernel that ${how} among those tried with it`, async (context) => {
+    const { gpu, lines } = await openChecked();
+    skipWithoutPanels(context, gpu);
+    hook.edit = scaled(factor);
+    const draw = normals(7);
+    const x = lasting(gpu, 'x', [M, K], Float64Array.from({ length: M * K }, draw));
+    const layers = [64, 72, 80, 88, 96, 104].map((n) => ({
+      w: lasting(gpu, 'w', [n, K], Float64Array.from({ length: n * K }, draw)),
+      b: n === 72 ? lasting(gpu, 'b', [n], Float64Array.from({ length: n }, draw)) : null,
+    }));
+    const { executable } = await compile(gpu, 'layers', () => {
+      keep(...layers.map(({ w, b }) => linear(x, w, b)));
+    });
+    const variants = executable.commands.map(({ dispatch }) => dispatch.variant.replace(/\(.*/, ''));
+    expect(variants).toEqual([0, 1, 2, 3, 4, 5].map((i) => i === 1 ? 'matmul' : 'matmul_panel'));
+    expect(lines[0]).toMatch(/5 of 6 fast launches agree/);
+    expect(lines[1]).toMatch(/matmul \[1, 70, 96\] · \[96, 72\].*its plain form is used instead$/);
+    expect(lines).toHaveLength(2);
+  });
+}
+
 test('openGpu() keeps verdicts for the next device of the same driver', async (context) => {
   const first = await openChecked();
   skipWithoutPanels(context, first.gpu);
