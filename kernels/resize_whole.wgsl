@@ -15,8 +15,9 @@ const WG = 64u;                 // tune: 8 32 64 128 256
 const RATIO = 2u;               // tune: 2 3 4 8 16
 alias Item = vec4f;             // tune: vec4f f32
 const START = RATIO / 2u;
+const LOOPED = u32(RATIO >= 8u);   // written out, long runs compile for longer than they run
 
-struct Params { outer: u32, inner: u32, size_in: u32, run: u32 }
+struct Params { outer: u32, inner: u32, size_in: u32, run: u32, zero: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Item>;
 @group(0) @binding(2) var<storage, read_write> y: array<Item>;
@@ -49,7 +50,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   for (var j = run.first; j < min(run.first + params.run, intervals); j++) {
     let b = x[run.small + min(j, params.size_in - 1u) * params.inner];
     let o = j * RATIO - RATIO + START;               // before the first, it wraps round to behind the last
-    for (var k = 0u; k < RATIO; k++) {
+    for (var k = 0u; k < RATIO + LOOPED * params.zero; k++) {
       if (o + k < params.size_in * RATIO) { y[run.large + (o + k) * params.inner] = a + (b - a) * share(k); }
     }
     a = b;
@@ -67,7 +68,7 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
     let o = j * RATIO - RATIO + START;
     var whole = Item(0.0);
     var after = Item(0.0);
-    for (var k = 0u; k < RATIO; k++) {
+    for (var k = 0u; k < RATIO + LOOPED * params.zero; k++) {
       let value = select(Item(0.0), dy[run.large + min(o + k, last) * params.inner], o + k <= last);
       whole += value;
       after += value * share(k);

@@ -41,20 +41,20 @@ function launch(base: Tensor, maps: readonly Tensor[], extents: readonly Extent[
   const images = size(base.shape.slice(0, -3));
   const items = itemsFor(depth);
   const sizes = { images, height, width, channels: depth / items.width };
-  const threads = images * height * sizes.channels;
+  const lines = images * height * sizes.channels;
   const ratios = isPlain(tracing('resizeSum').gpu) ? null : wholeRatios([height, width], extents);
   if (ratios) {
     const form = { ratios, item: items.width === 4 ? 'vec4f' : 'f32' } as const;
     const generated = { key: wholeKey(form), code: () => resizeSumWhole(form) };
     const named = Object.fromEntries(maps.map((map, k) => [`m${k}`, map]));
-    dispatch('resize_sum_whole/forward', { base, y, ...named }, { threads, generated, params: sizes });
+    dispatch('resize_sum_whole/forward', { base, y, ...named }, { threads: lines, generated, params: sizes });
     return;
   }
   const [m0, m1, m2, m3] = [0, 1, 2, 3].map((k) => maps[k] ?? base) as [Tensor, Tensor, Tensor, Tensor];
   const [[h0, w0], [h1, w1], [h2, w2], [h3, w3]] =
     [0, 1, 2, 3].map((k) => extents[k] ?? [0, 0]) as [Extent, Extent, Extent, Extent];
   dispatch('resize_sum/forward', { base, m0, m1, m2, m3, y }, {
-    threads, tuning: items.tuning,
+    threads: lines * width, tuning: items.tuning,
     params: { ...sizes, maps: maps.length, h0, w0, h1, w1, h2, w2, h3, w3 },
   });
 }
