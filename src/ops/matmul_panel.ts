@@ -19,6 +19,8 @@ const LONG = 256;
 const WORTH = 2 ** 18;
 // k-values of a panel by a lane's columns: 24 KiB, as the products slow down where a panel fills a core's L1
 const DEPTHS = { 4: 96, 8: 96, 12: 64 } as const;
+// where rows are loaded, which wants multiples of the lanes only: 14² tokens in two panels
+const ROWS_DEPTHS = { ...DEPTHS, 8: 104 } as const;
 // where single values are loaded: of small products, for which longer code would be compiled longer than run
 const SHALLOW = 64;
 const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
@@ -79,7 +81,7 @@ function formOf(gpu: Gpu, job: Gemm, s: Factor, p: Factor, turned: boolean): Pan
   const [stream, panel] = [streamOf(s, extent, k), panelOf(p, width, k)];
   const usual = columnsFor(width, lanes);
   const { columns, depth } = tunedPanel(gpu, { rows: extent, width, k }, `${stream} ${panel}`,
-    { columns: usual, depth: k <= 8 ? 8 : [stream, panel].includes('scalar') ? SHALLOW : DEPTHS[usual] });
+    { columns: usual, depth: usualDepth(k, usual, stream, panel) });
   const byQuads = quads({ ...y, col: 1 }, width, y.row);
   return {
     lanes, columns, depth, stream, panel,
@@ -87,6 +89,14 @@ function formOf(gpu: Gpu, job: Gemm, s: Factor, p: Factor, turned: boolean): Pan
     bias: Boolean(job.bias),
     mask: mask ? turned ? 'stream' : MASKED[mask.on] : undefined,
   };
+}
+
+function usualDepth(
+  k: number, columns: PanelColumns, stream: PanelForm['stream'], panel: PanelForm['panel'],
+): number {
+  if (k <= 8) return 8;
+  if (stream === 'scalar' || panel === 'scalar') return SHALLOW;
+  return (stream === 'rows' ? ROWS_DEPTHS : DEPTHS)[columns];
 }
 
 function streamOf(a: Factor, m: number, k: number): PanelForm['stream'] {
