@@ -10,9 +10,6 @@ export const columnOf = ({ lanes }: Pick<PanelForm, 'lanes'>, c: string): string
 
 const quadAt = ({ lanes }: Form, q: number): string =>
   `(y_at + r * params.y_row + c0 + lane * 4u + ${4 * q * lanes}u) >> 2u`;
-const valueAt = (form: Form, c: number): string =>
-  `y_at + r * params.y_row + ${columnOf(form, `${c}u`)}`;
-const inside = (form: Form, c: number): string => `${columnOf(form, `${c}u`)} < params.n`;
 
 /** Whether a lane's q-th four columns, a multiple of 4 as n is, lie in y. */
 export const insideQuad = ({ lanes }: Pick<Form, 'lanes'>, q: number): string =>
@@ -20,40 +17,46 @@ export const insideQuad = ({ lanes }: Pick<Form, 'lanes'>, q: number): string =>
 
 /** Adds what y holds and the bias, and stores a row. */
 export function finishRow(form: Form): string {
-  const bias = `      if (k0 == 0u) {\n${lines(form.columns, (c) => `        y${c} += bias${c};`)}\n      }`;
+  const bias = `      if (k0 == 0u) {\n${lines(form.columns, (c) => `        y${c} += biases[${c}];`)}\n      }`;
   return `${form.mask === 'output' ? dropOutputs(form) : ''}
-      if (k0 > 0u || params.accumulate == 1u) {
-${addStored(form)}
-      }
 ${form.bias ? bias : ''}
-${storeRow(form)}`;
+${form.store === 'scalar' ? finishScalars(form) : finishQuads(form)}`;
 }
 
-function addStored(form: Form): string {
-  if (form.store === 'scalar') {
-    return lines(form.columns, (c) => `        if (${inside(form, c)}) { y${c} += y[${valueAt(form, c)}]; }`);
-  }
-  return lines(form.columns / 4, (q) => {
+// in a loop, as loads and stores are what takes long to compile
+function finishScalars(form: Form): string {
+  const { columns } = form;
+  return `      var row = array(${range(columns).map((c) => `y${c}`).join(', ')});
+      for (var c = 0u; c < ${columns}u + zero; c++) {
+        let column = ${columnOf(form, 'c')};
+        if (column < params.n) {
+          let at = y_at + r * params.y_row + column;
+          var sum = row[c];
+          if (k0 > 0u || params.accumulate == 1u) { sum += y[at]; }
+          y[at] = sum;
+        }
+      }`;
+}
+
+function finishQuads(form: Form): string {
+  const stored = lines(form.columns / 4, (q) => {
     const sums = range(4).map((e) => `y${4 * q + e} += old[${e}];`).join(' ');
     return `        { let old = y[${quadAt(form, q)}]; ${sums} }`;
   });
-}
-
-function storeRow(form: Form): string {
-  if (form.store === 'scalar') {
-    return lines(form.columns, (c) => `      if (${inside(form, c)}) { y[${valueAt(form, c)}] = y${c}; }`);
-  }
-  return lines(form.columns / 4, (q) => {
+  return `      if (k0 > 0u || params.accumulate == 1u) {
+${stored}
+      }
+${lines(form.columns / 4, (q) => {
     const values = range(4).map((e) => `y${4 * q + e}`).join(', ');
     return `      if (${insideQuad(form, q)}) { y[${quadAt(form, q)}] = vec4f(${values}); }`;
-  });
+  })}`;
 }
 
 /** Loads the bias of a lane's columns. */
-export function biasLoad(form: Form): string {
-  return lines(form.columns, (c) =>
-    `  let bias${c} = bias[g * params.bias_batch + min(${columnOf(form, `${c}u`)}, params.n - 1u)];`);
-}
+export const biasLoad = (form: Form): string => `  var biases: array<f32, ${form.columns}>;
+  for (var c = 0u; c < ${form.columns}u + zero; c++) {
+    biases[c] = bias[g * params.bias_batch + min(${columnOf(form, 'c')}, params.n - 1u)];
+  }`;
 
 /** Drops what the mask does not keep of a row's values. */
 export function dropOutputs({ lanes, columns }: Pick<Form, 'lanes' | 'columns'>, name = 'y'): string {
@@ -64,17 +67,23 @@ export function dropOutputs({ lanes, columns }: Pick<Form, 'lanes' | 'columns'>,
   });
 }
 
-export const startQuad = ({ columns }: Form): string =>
-  lines(columns, (c) => `    var quad${c} = vec4f();`);
+export const startQuad = ({ columns }: Form): string => `    var quads: array<vec4f, ${columns}>;`;
 
 /** Keeps the j-th row of four. */
 export const keepRow = ({ columns }: Form): string => `      let here = vec4u(0u, 1u, 2u, 3u) == vec4u(j);
-${lines(columns, (c) => `      quad${c} = select(quad${c}, vec4f(y${c}), here);`)}`;
+${lines(columns, (c) => `      quads[${c}] = select(quads[${c}], vec4f(y${c}), here);`)}`;
 
-/** Adds what y holds to four rows, and stores them: of each column four neighbours, as y lies transposed. */
-export const storeQuad = (form: Form): string => lines(form.columns, (c) => `
-    if (${inside(form, c)}) {
-      let at = (y_at + (${columnOf(form, `${c}u`)}) * params.y_row + quad) >> 2u;
-      if (k0 > 0u || params.accumulate == 1u) { quad${c} += y[at]; }
-      y[at] = quad${c};
-    }`);
+/**
+ * Adds what y holds to four rows, and stores them: of each column four neighbours, as y lies transposed. In a
+ * loop, as loads and stores are what takes long to compile.
+ */
+export const storeQuad = (form: Form): string => `
+    for (var c = 0u; c < ${form.columns}u + zero; c++) {
+      let column = ${columnOf(form, 'c')};
+      if (column < params.n) {
+        let at = (y_at + column * params.y_row + quad) >> 2u;
+        var sum = quads[c];
+        if (k0 > 0u || params.accumulate == 1u) { sum += y[at]; }
+        y[at] = sum;
+      }
+    }`;

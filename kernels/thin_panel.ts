@@ -111,6 +111,9 @@ ${products(i)}
   }
   if (column < params.n) {
     let start = params.y_at + g * params.y_batch + column;
-${lines(rank, (j) => `    put(start + ${j}u * params.y_row, s${j}, params.accumulate == 1u);`)}
+    var sums = array(${range(rank).map((j) => `s${j}`).join(', ')});
+    for (var j = 0u; j < ${rank}u + zero; j++) {
+      put(start + j * params.y_row, sums[j], params.accumulate == 1u);
+    }
   }`;
 }
