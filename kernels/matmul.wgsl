@@ -10,8 +10,8 @@
 // numerics  f32, k in ascending order
 // uses      lib/index
 const WG = 64u;                 // tune: 8 32 64 128
-const TILE_M = 4u;              // tune: 1 2 4 8
-const TILE_N = 4u;              // tune: 1 2 4 8
+const TILE_M = 8u;              // tune: 1 2 4 8
+const TILE_N = 8u;              // tune: 1 2 4 8
 
 struct Params {
   m: u32, n: u32, k: u32, batch: u32, a_at: u32, a_batch: u32, a_row: u32, a_col: u32, b_at: u32,

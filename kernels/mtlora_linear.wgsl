@@ -12,7 +12,7 @@
 // numerics  f32; base is added last to each branch's sum
 // uses      lib/index lib/walk
 const WG = 64u;                 // tune: 8 32 64 128
-const TILE = 4u;                // tune: 2 4 8
+const TILE = 8u;                // tune: 2 4 8
 
 struct Params {
   m: u32, n: u32, k: u32, streams: u32, rank: u32, has_bias: u32, include_shared: u32, walk: u32,
@@ -40,11 +40,11 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   if (m0 >= params.m) { return; }
   var base: array<f32, TILE * TILE>;
   for (var k = 0u; k < params.k; k++) {
+    var right: array<f32, TILE>;
+    for (var j = 0u; j < TILE; j++) { right[j] = w[min(n0 + j, params.n - 1u) * params.k + k]; }
     for (var i = 0u; i < TILE; i++) {
       let left = x[min(m0 + i, params.m - 1u) * params.k + k];
-      for (var j = 0u; j < TILE; j++) {
-        base[i * TILE + j] += left * w[min(n0 + j, params.n - 1u) * params.k + k];
-      }
+      for (var j = 0u; j < TILE; j++) { base[i * TILE + j] += left * right[j]; }
     }
   }
   if (params.has_bias == 1u) {
@@ -66,11 +66,11 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
 fn branch(g: u32, m0: u32, n0: u32) -> array<f32, TILE * TILE> {
   var sums: array<f32, TILE * TILE>;
   for (var r = offsets[g]; r < offsets[g + 1u]; r++) {
+    var right: array<f32, TILE>;
+    for (var j = 0u; j < TILE; j++) { right[j] = bt[r * params.n + min(n0 + j, params.n - 1u)]; }
     for (var i = 0u; i < TILE; i++) {
       let left = p[min(m0 + i, params.m - 1u) * params.rank + r];
-      for (var j = 0u; j < TILE; j++) {
-        sums[i * TILE + j] += left * bt[r * params.n + min(n0 + j, params.n - 1u)];
-      }
+      for (var j = 0u; j < TILE; j++) { sums[i * TILE + j] += left * right[j]; }
     }
   }
   return sums;

@@ -9,7 +9,7 @@
 // dispatch  fill: a thread per 4 words · compare: `threads` threads
 // tuning    WG = threads in a workgroup
 // numerics  f32; NaNs and infinities by their bits, as a compiler may assume that arithmetic meets none
-// uses      lib/index lib/philox
+// uses      lib/index
 const WG = 64u;                 // tune: 8 32 64 128
 
 struct Params { count: u32, kind: u32, seed: u32, below: f32, threads: u32 }
@@ -19,12 +19,28 @@ struct Params { count: u32, kind: u32, seed: u32, below: f32, threads: u32 }
 @group(0) @binding(3) var<storage, read> y: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parts: array<vec4f>;
 
+// pcg4d of Jarzynski and Olano, Hash Functions for GPU Rendering, 2020
+fn scrambled(numbers: vec4u) -> vec4u {
+  var v = mixed(numbers * 1664525u + 1013904223u);
+  v ^= v >> vec4u(16u);
+  return mixed(v);
+}
+
+fn mixed(numbers: vec4u) -> vec4u {
+  var v = numbers;
+  v.x += v.y * v.w;
+  v.y += v.z * v.x;
+  v.z += v.x * v.y;
+  v.w += v.y * v.z;
+  return v;
+}
+
 @compute @workgroup_size(WG)
 fn fill(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
   let i = flat_group(wg, grid) * WG + lane;
   if (i >= (params.count + 3u) / 4u) { return; }
-  let words = philox(vec4u(i, 0u, 0u, 0u), vec2u(params.seed, 0u));
+  let words = scrambled(vec4u(4u * i, 4u * i + 1u, 4u * i + 2u, params.seed));
   let part = vec4f(words >> vec4u(8u)) / 16777216.0;                        // in [0, 1)
   let even = 2.0 * part - 1.0;
   var content = words;

@@ -49,7 +49,8 @@ export type Mask = {
 
 const MASK_ON = { a: 1, b: 2, y: 3 } as const;
 
-const TILE = 4;
+// rows and columns of a thread of kernels/matmul.wgsl
+const TILE = 8;
 
 // below this a workgroup tile is mostly empty
 const TILE_WORTH = 16 ** 3;

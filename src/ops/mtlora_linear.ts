@@ -37,6 +37,9 @@ export type MtloraOptions = {
 // operations for an output of a stream up to which many streams of them are rather made again than kept
 const CHEAP = 128;
 
+// rows and columns of a thread of kernels/mtlora_linear.wgsl
+const PLAIN_TILE = 8;
+
 const PANEL_PARAMS = { batch: 1, y_at: 0, y_batch: 0, bias_batch: 0, scale: 1, accumulate: 0 } as const;
 
 /**
@@ -165,7 +168,7 @@ function launchForward(job: Job, x: Tensor, { w, bias, bt }: MtloraWeights, p: T
     const { file, ...launch } = tile;
     dispatch(`${file}/forward`, buffers, { ...launch, flops, params });
   } else {
-    const threads = Math.ceil(m / 4) * Math.ceil(n / 4);
+    const threads = Math.ceil(m / PLAIN_TILE) * Math.ceil(n / PLAIN_TILE);
     dispatch('mtlora_linear/forward', buffers, { threads, flops, params });
   }
 }
