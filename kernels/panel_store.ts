@@ -17,9 +17,9 @@ export const insideQuad = ({ lanes }: Pick<Form, 'lanes'>, q: number): string =>
 
 /** Adds what y holds and the bias, and stores a row. */
 export function finishRow(form: Form): string {
-  const bias = `      if (k0 == 0u) {\n${lines(form.columns, (c) => `        y${c} += biases[${c}];`)}\n      }`;
+  const sums = lines(form.columns, (c) => `        y${c} += biases[${c}];`);
   return `${form.mask === 'output' ? dropOutputs(form) : ''}
-${form.bias ? bias : ''}
+${form.bias ? `      if (k0 == 0u) {\n${sums}\n      }` : ''}
 ${form.store === 'scalar' ? finishScalars(form) : finishQuads(form)}`;
 }
 

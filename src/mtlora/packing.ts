@@ -2,14 +2,25 @@
 // one tensor.
 //
 // A layer's low-rank factors are stacked, A of all branches below each other and B likewise, transposed;
-// the decoders' weights lie on a task axis. A pack keeps the release's names as parts of it, so that
-// checkpoints see only those.
+// the decoders' weights lie on a task axis. Where HRNet's heads are the only ones, widths of their maps are
+// rounded up to whole vec4, as 18 channels and rows of 270 are read one value at a time: what is added is 0,
+// and stays so, as its gradient is. A pack keeps the release's names as parts of it, so that checkpoints see
+// only those.
+import { size } from '../autograd/shape.ts';
+import { transpose } from '../data/host_tensor.ts';
 import { isNeverUpdated } from './freeze.ts';
 import { isHeld, parameterTable, siteName, type Parameter } from './names.ts';
-import { adapterAt, type ModelSpec, type Site, type Task } from './spec.ts';
+import { adapterAt, featureShape, type ModelSpec, type Site, type Task } from './spec.ts';
 
-/** A tensor of the state dict inside a pack, from element `at` on; `transposed` [out, r] lies as [r, out]. */
-export type Part = { readonly parameter: Parameter; readonly at: number; readonly transposed: boolean };
+/**
+ * How a tensor of the state dict lies in its pack: as it is; [out, r] as [r, out]; or with room: a matrix of
+ * so many rows, each of runs, with their columns and the room that these have.
+ */
+type Layout = 'plain' | 'transposed' | { readonly rows: number; readonly runs: readonly Run[] };
+type Run = { readonly columns: number; readonly room: number };
+
+/** A tensor of the state dict inside a pack, from element `at` on. */
+export type Part = { readonly parameter: Parameter; readonly at: number; readonly layout: Layout };
 
 export type Pack = {
   readonly name: string;
@@ -27,29 +38,73 @@ export function packParameters(spec: ModelSpec): Pack[] {
   const table = new Map(parameterTable(spec).map((parameter) => [parameter.name, parameter]));
   const taken = new Set<string>();
   const packs: Pack[] = [];
-  for (const { name, names, shape, transposed } of groups(spec, table)) {
+  for (const { name, names, shape, layout } of groups(spec, table)) {
     const parameters = names.map((each) => table.get(each)!);
     for (const each of names) taken.add(each);
-    packs.push(pack(spec, name, shape, parameters, transposed));
+    packs.push(pack(spec, name, shape, parameters, layout));
   }
   for (const parameter of table.values()) {
     if (taken.has(parameter.name) || !isHeld(parameter)) continue;
-    packs.push(pack(spec, parameter.name, parameter.shape, [parameter], false));
+    packs.push(pack(spec, parameter.name, parameter.shape, [parameter], 'plain'));
   }
   return packs;
 }
 
-type Group = { name: string; names: string[]; shape: number[]; transposed: boolean };
+/** A part's values as they lie in the pack. @param values in the state dict's order */
+export function laidOut({ parameter: { shape }, layout }: Part, values: Float32Array): Float32Array {
+  if (layout === 'plain') return values;
+  if (layout === 'transposed') return transpose(values, shape[0]!, shape[1]!);
+  const laid = new Float32Array(lengthOf(shape, layout));
+  for (const { from, to, columns } of placesOf(shape, layout)) {
+    laid.set(values.subarray(from, from + columns), to);
+  }
+  return laid;
+}
+
+/** A part's values in the state dict's order. @param whole the pack's values */
+export function takenOut({ parameter: { shape }, at, layout }: Part, whole: Float32Array): Float32Array {
+  const laid = whole.subarray(at, at + lengthOf(shape, layout));
+  if (layout === 'plain') return laid.slice();
+  if (layout === 'transposed') return transpose(laid, shape[1]!, shape[0]!);
+  const values = new Float32Array(size(shape));
+  for (const { from, to, columns } of placesOf(shape, layout)) {
+    values.set(laid.subarray(to, to + columns), from);
+  }
+  return values;
+}
+
+const wholeQuads = (extent: number): number => Math.ceil(extent / 4) * 4;
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+const roomOf = (runs: readonly Run[]): number => sum(runs.map(({ room }) => room));
+
+/** Elements that a part takes of its pack. */
+function lengthOf(shape: readonly number[], layout: Layout): number {
+  return typeof layout === 'string' ? size(shape) : layout.rows * roomOf(layout.runs);
+}
+
+// the runs of all rows: where each begins in the state dict's tensor and in the pack
+function placesOf(
+  [rows]: readonly number[], { runs }: Exclude<Layout, string>,
+): { from: number; to: number; columns: number }[] {
+  let [from, to] = [0, 0];
+  return Array.from({ length: rows! }, () => runs.map(({ columns, room }) => {
+    const place = { from, to, columns };
+    from += columns;
+    to += room;
+    return place;
+  })).flat();
+}
+
+type Group = { name: string; names: string[]; shape: number[]; layout: Layout };
 type Table = ReadonlyMap<string, Parameter>;
 
 function pack(
-  spec: ModelSpec, name: string, shape: readonly number[], parameters: readonly Parameter[],
-  transposed: boolean,
+  spec: ModelSpec, name: string, shape: readonly number[], parameters: readonly Parameter[], layout: Layout,
 ): Pack {
   let at = 0;
   const parts = parameters.map((parameter) => {
-    const part = { parameter, at, transposed };
-    at += parameter.shape.reduce((a, b) => a * b, 1);
+    const part = { parameter, at, layout };
+    at += lengthOf(parameter.shape, layout);
     return part;
   });
   const { trainable, decay, kind } = parameters[0]!;
@@ -83,14 +138,17 @@ function loraGroups(spec: ModelSpec, table: Table, stage: number, block: number,
   const dead = `${name}.lora_shared_B`;
   const [out, rank] = table.get(dead)?.shape ?? [];
   const apart = out !== undefined && branches[0]!('B') !== 'shared_B';
-  const lone = apart ? [{ name: dead, names: [dead], shape: [rank!, out], transposed: true }] : [];
+  const lone = apart ? [{
+    name: dead, names: [dead], shape: [rank!, out], layout: 'transposed' as const,
+  }] : [];
   const stacked = (['A', 'B'] as const).map((factor) => {
     const names = branches.map((suffix) => `${name}.lora_${suffix(factor)}`);
     const [first] = names;
     const shapes = names.map((each) => table.get(each)!.shape);
-    const rank = shapes.reduce((sum, shape) => sum + shape[factor === 'A' ? 0 : 1]!, 0);
+    const rank = sum(shapes.map((shape) => shape[factor === 'A' ? 0 : 1]!));
     const width = table.get(first!)!.shape[factor === 'A' ? 1 : 0]!;
-    return { name: `${name}.lora_${factor}`, names, shape: [rank, width], transposed: factor === 'B' };
+    const layout = factor === 'A' ? 'plain' as const : 'transposed' as const;
+    return { name: `${name}.lora_${factor}`, names, shape: [rank, width], layout };
   });
   return [...stacked, ...lone];
 }
@@ -116,22 +174,32 @@ export function loraBranches(spec: ModelSpec, stage: number, block: number, site
 
 // downsamplers and HRNet heads of all tasks run as batched products
 function decoderGroups(spec: ModelSpec, table: Table): Group[] {
-  const stack = (name: string, names: string[]): Group[] => {
+  const { channels, downsampler } = spec.decoder;
+  const roomy = spec.tasks.every(({ head }) => head === 'hrnet') && downsampler !== 'none';
+  const widened = channels.map((columns): Run => ({ columns, room: wholeQuads(columns) }));
+  const stack = (name: string, names: string[], runs?: readonly Run[]): Group[] => {
     const [first] = names;
     if (first === undefined) return [];
     // 1x1 kernels are matrices
     const shape = table.get(first)!.shape.filter((dim, axis) => axis < 2 || dim !== 1);
-    return [{ name, names, shape: [names.length, ...shape], transposed: false }];
+    if (!roomy || !runs) return [{ name, names, shape: [names.length, ...shape], layout: 'plain' }];
+    const rows = wholeQuads(shape[0]!);
+    return [{ name, names, shape: [names.length, rows, roomOf(runs)], layout: { rows, runs } }];
   };
-  const tasks = spec.tasks.map(({ name }) => name);
-  const levels = spec.decoder.downsampler === 'per_task' ? [0, 1, 2, 3].flatMap((level) => {
-    const suffix = `downsample_${level}.weight`;
-    return stack(`downsampler.${suffix}`, tasks.map((task) => `downsampler.${task}.${suffix}`));
-  }) : [];
+  const levels = channels.flatMap((_, level) => {
+    const { channels: columns } = featureShape(spec, level);
+    const [suffix, runs] = [`downsample_${level}.weight`, [{ columns, room: columns }]];
+    const name = `downsampler.${suffix}`;
+    const owned = spec.tasks.map((task) => `downsampler.${task.name}.${suffix}`);
+    if (downsampler === 'per_task') return stack(name, owned, runs);
+    // one for all tasks has no axis of tasks
+    return downsampler === 'shared' && roomy
+      ? stack(name, [name], runs).map((group) => ({ ...group, shape: group.shape.slice(1) })) : [];
+  });
   const hrnet = spec.tasks.filter(({ head }) => head === 'hrnet').map(({ name }) => name);
-  const stacked = ['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'];
-  return [...levels, ...stacked.flatMap((suffix) => {
+  const suffixes = ['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'];
+  return [...levels, ...suffixes.flatMap((suffix) => {
     const names = hrnet.map((task) => `decoders.decoders.${task}.last_layer.${suffix}`);
-    return stack(`decoders.hrnet.last_layer.${suffix}`, names);
+    return stack(`decoders.hrnet.last_layer.${suffix}`, names, suffix === '0.weight' ? widened : undefined);
   })];
 }

@@ -1,4 +1,4 @@
-import { toFloat32, transpose, type HostTensor } from '../data/host_tensor.ts';
+import { toFloat32, type HostTensor } from '../data/host_tensor.ts';
 import type { Gradients } from '../autograd/tape.ts';
 import { encoded, placed, type Dtype, type Tensor } from '../autograd/tensor.ts';
 import { size } from '../autograd/shape.ts';
@@ -9,7 +9,7 @@ import { copy, download, upload } from '../gpu/transfer.ts';
 import { copyInto } from '../ops/elementwise.ts';
 import { BLOCK, FLAGS } from '../ops/optim/arena.ts';
 import { initialValues } from './initial.ts';
-import { packParameters, type Pack, type Part } from './packing.ts';
+import { laidOut, packParameters, takenOut, type Pack, type Part } from './packing.ts';
 import type { ModelSpec } from './spec.ts';
 
 /** Flat buffers of what the optimizer keeps of the trainable parameters; each starts at a whole block. */
@@ -207,16 +207,14 @@ export class ParameterStore {
     this.#placements.set(pack.name, { pack, at, tensor });
   }
 
-  #writePart(
-    pack: Pack, { parameter, at, transposed }: Part, values: Float32Array, buffer?: GPUBuffer,
-  ): void {
-    const { shape, name } = parameter;
+  #writePart(pack: Pack, part: Part, values: Float32Array, buffer?: GPUBuffer): void {
+    const { parameter: { shape, name }, at } = part;
     if (values.length !== size(shape)) {
       throw new Error(`parameters: "${name}" must be [${shape.join(', ')}], got ${values.length} values`);
     }
     const placement = this.#placement(pack.name);
     const start = buffer ? { buffer, offset: 4 * placement.at } : placement.tensor.storage.place!;
-    const laid = transposed ? transpose(values, shape[0]!, shape[1]!) : values;
+    const laid = laidOut(part, values);
     const exact = this.#exact.get(pack.name);
     if (exact) {
       exact.set(laid, at);
@@ -234,10 +232,9 @@ export class ParameterStore {
     const found = new Map<string, HostTensor>();
     packs.forEach((pack) => {
       const whole = this.#exact.get(pack.name) ?? read.get(pack.name)!;
-      for (const { parameter: { name, shape }, at, transposed } of pack.parts) {
-        const values = whole.subarray(at, at + size(shape));
-        const data = transposed ? transpose(values, shape[1]!, shape[0]!) : values.slice();
-        found.set(name, { dtype: 'F32', shape, data });
+      for (const part of pack.parts) {
+        const { name, shape } = part.parameter;
+        found.set(name, { dtype: 'F32', shape, data: takenOut(part, whole) });
       }
     });
     return found;

@@ -30,7 +30,7 @@ export function columnSumsEach(xs: readonly Tensor[], rows: number, shapes: read
   const parts = counts.map((columns) => partialSums([runs, columns]));
   together(name, xs.map((x, i) => (): void => {
     reduce(x, parts[i]!, { groups: 1, rows, columns: counts[i]!, runs });
-  }), parts);
+  }), { apart: parts });
   sums.forEach((sum, i) => sumLater(parts[i]!, sum));
   return sums;
 }

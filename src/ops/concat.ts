@@ -69,7 +69,7 @@ function join(xs: readonly Tensor[], at: number): Tensor {
   const y = empty(xs[0]!.shape.with(at, firsts.at(-1)! + counts.at(-1)!), 'concat', xs[0]!.dtype);
   together(`concat into [${y.shape.join(', ')}]`, xs.map((x, i) => (): void => {
     move('place', x, y, { whole: y, part: x, at, start: firsts[i]! });
-  }), [y]);
+  }), { apart: [y] });
   return y;
 }
 

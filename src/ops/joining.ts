@@ -8,33 +8,42 @@ import { parseKernel, type KernelSource } from '../gpu/wgsl.ts';
 const CORES = availableParallelism();
 const MAX_GRID = 65535;
 // characters of kernels: drivers take four times as long to compile twice as much
-const MOST_TEXT = 75_000;
+const MOST_TEXT = 78_000;
+// counted for each pair of launches that share them, as every load is written for each of these
+const MOST_SHARED = 410_000;
 const known = new Map<string, KernelSource>();
 
 /** A launch and the body that traced it. */
 type Member = { readonly launch: Dispatch; readonly body: number };
 
+export type JoiningOptions = {
+  /** What several bodies write, each elements of its own. */
+  readonly apart?: ReadonlySet<Storage>;
+  /** Whether only launches of one kernel are joined. */
+  readonly alike?: boolean;
+};
+
 /**
  * Traces `bodies`, and has one launch do what several of their launches do that need not wait for each other.
- *
- * @param apart what several bodies write, each elements of its own
  */
-export function joining(bodies: readonly (() => void)[], apart: ReadonlySet<Storage>): void {
+export function joining(bodies: readonly (() => void)[], options: JoiningOptions = {}): void {
   const { dispatches, gpu } = tracing('joining');
   const from = dispatches.length;
   const members = bodies.flatMap((trace, body): Member[] => {
     trace();
     return dispatches.splice(from).map((launch) => ({ launch, body }));
   });
-  dispatches.push(...groupsOf(gpu, members, apart).map(joined));
+  dispatches.push(...groupsOf(gpu, members, options).map(joined));
 }
 
 // each launch in the earliest group that it fits into, past none that it waits for
-function groupsOf(gpu: Gpu, members: readonly Member[], apart: ReadonlySet<Storage>): Dispatch[][] {
+function groupsOf(
+  gpu: Gpu, members: readonly Member[], { apart = new Set(), alike = false }: JoiningOptions,
+): Dispatch[][] {
   const groups: Member[][] = [];
   for (const member of members) {
     const last = groups.findLastIndex((group) => group.some((other) => isOrdered(other, member, apart)));
-    const group = groups.slice(last + 1).find((each) => canJoin(gpu, launchesOf([...each, member])));
+    const group = groups.slice(last + 1).find((each) => canJoin(gpu, launchesOf([...each, member]), alike));
     if (group) group.push(member);
     else groups.push([member]);
   }
@@ -53,7 +62,7 @@ function isOrdered(a: Member, b: Member, apart: ReadonlySet<Storage>): boolean {
   }));
 }
 
-function canJoin({ limits }: Gpu, launches: readonly Dispatch[]): boolean {
+function canJoin({ limits }: Gpu, launches: readonly Dispatch[], onlyAlike: boolean): boolean {
   const threads = new Set(launches.map(threadsOf));
   const uniforms = launches.flatMap(({ source }) =>
     [...source.bindings.values()].filter(({ access, name }) => access === 'uniform' && name !== 'params'));
@@ -64,8 +73,11 @@ function canJoin({ limits }: Gpu, launches: readonly Dispatch[]): boolean {
     bound.set(storage, here);
     return here === there;
   }));
-  const text = alikeOf(launches).reduce((sum, [{ source }]) => sum + source.code.length, 0);
-  return alike && threads.size === 1 && uniforms.length === 0 && text <= MOST_TEXT
+  const texts = alikeOf(launches).map((each) => ({ length: each[0].source.code.length, times: each.length }));
+  const text = texts.reduce((sum, { length }) => sum + length, 0);
+  const shared = texts.reduce((sum, { length, times }) => sum + times ** 2 * length, 0);
+  return alike && threads.size === 1 && uniforms.length === 0 && !(onlyAlike && texts.length > 1)
+    && text <= MOST_TEXT && shared <= MOST_SHARED
     && bound.size <= limits.maxStorageBuffersPerShaderStage && CORES * shareOf(launches) <= MAX_GRID;
 }
 

@@ -68,16 +68,25 @@ export function guarded(what: string, body: () => void, { before, below }: Guard
   });
 }
 
+export type TogetherOptions = GuardOptions & {
+  /** What several bodies write, each elements of its own. */
+  readonly apart?: readonly Tensor[];
+  /** Whether only launches of one kernel are joined: where no other program has a use for the joined text. */
+  readonly alike?: boolean;
+};
+
 /**
  * As `guarded`, for `bodies` that need not wait for each other: software drivers, to which a launch costs as
  * much as some work, do what they can of it in one.
- *
- * @param apart what several bodies write, each elements of its own
  */
-export function together(what: string, bodies: readonly (() => void)[], apart: readonly Tensor[] = []): void {
+export function together(
+  what: string, bodies: readonly (() => void)[],
+  { apart = [], alike = false, ...options }: TogetherOptions = {},
+): void {
   const { gpu } = tracing(what);
+  const separate = new Set(apart.map(({ storage }) => storage));
   guarded(what, () => {
-    if (kernelForm(gpu) === 'panel') joining(bodies, new Set(apart.map(({ storage }) => storage)));
+    if (kernelForm(gpu) === 'panel') joining(bodies, { apart: separate, alike });
     else for (const body of bodies) body();
-  });
+  }, options);
 }

@@ -50,7 +50,7 @@ export function linearEach(x: Tensor, ws: readonly Tensor[], bs: readonly Tensor
         const n = ws[t]!.shape[0]!;
         const right = { tensor: ws[t]!, row: k, col: 1 };
         return dy ? [{ a: { tensor: dy, row: n, col: 1 }, b: right, y: block(dx, t), m, n: k, k: n }] : [];
-      }), [dx]);
+      }), { apart: [dx] });
     }
     const biased = dys.flatMap((dy, t) => dy && bs[t]!.requiresGrad ? [{ dy, shape: bs[t]!.shape }] : []);
     const sums = columnSumsEach(biased.map(({ dy }) => dy), m, biased.map(({ shape }) => shape));

@@ -4,7 +4,7 @@ import { deferred, recall } from '../autograd/recall.ts';
 import { record, recordMany } from '../autograd/tape.ts';
 import { dispatch, tracing } from '../gpu/program.ts';
 import { columnSums } from './column_sums.ts';
-import { guarded, kernelForm, together } from './kernel_form.ts';
+import { guarded, kernelForm, together, type TogetherOptions } from './kernel_form.ts';
 import { panelLaunch } from './matmul_panel.ts';
 import { thinLaunch } from './matmul_thin.ts';
 import { tileMatmul } from './matmul_tile.ts';
@@ -60,13 +60,9 @@ export function gemm(job: Gemm): void {
   guarded(nameOf(job), () => launch(job));
 }
 
-/**
- * Products that need not wait for each other, but for those that add to what another writes.
- *
- * @param apart what several of them write, each elements of its own
- */
-export function gemms(jobs: readonly Gemm[], apart: readonly Tensor[] = []): void {
-  together(jobs.map(nameOf).join(', '), jobs.map((job) => () => gemm(job)), apart);
+/** Products that need not wait for each other, but for those that add to what another writes. */
+export function gemms(jobs: readonly Gemm[], options: TogetherOptions = {}): void {
+  together(jobs.map(nameOf).join(', '), jobs.map((job) => () => gemm(job)), options);
 }
 
 const nameOf = ({ m, n, k, batch = 1 }: Gemm): string => `matmul [${batch}, ${m}, ${k}] · [${k}, ${n}]`;
@@ -140,7 +136,7 @@ export function linears(xs: readonly Tensor[], ws: readonly Tensor[]): Tensor[] 
       const { m, n, k, batch } = sizes[i]!;
       return a && b && y ? [{ ...forms(m, n, k)[of](a, b, y), batch }] : [];
     });
-  gemms(jobs('forward', xs.map((x, i) => [x, ws[i]!, ys[i]!])));
+  gemms(jobs('forward', xs.map((x, i) => [x, ws[i]!, ys[i]!])), { alike: true });
   return recordMany('linear', [...xs, ...ws], ys, (dys) => {
     const dxs = xs.map((x, i) => dys[i] && x.requiresGrad ? empty(x.shape, 'linear dx', x.dtype) : null);
     const dws = ws.map((w, i) => dys[i] && w.requiresGrad ? empty(w.shape, 'linear dw') : null);
@@ -148,7 +144,7 @@ export function linears(xs: readonly Tensor[], ws: readonly Tensor[]): Tensor[] 
     gemms([
       ...jobs('input', dys.map((dy, i) => [dy, ws[i]!, dxs[i]!])),
       ...jobs('weight', dys.map((dy, i) => [dy, kept[i]!, dws[i]!])),
-    ]);
+    ], { alike: true });
     return [...dxs, ...dws];
   });
 }

@@ -59,7 +59,7 @@ export function mtloraLinear(
   const { m, n, k, rank, ownInputs } = job;
   const streams = options.ranks.length;
   const p = emptyLow(job, 'p', x.dtype);
-  gemms(projectDown(job, x, a, p), [p]);
+  gemms(projectDown(job, x, a, p), { apart: [p] });
   const y = empty([streams, ...x.shape.slice(1, -1), n], 'mtlora linear', x.dtype);
   forward(job, x, weights, p, y);
 
@@ -70,7 +70,7 @@ export function mtloraLinear(
       together(`${nameOf(job)}, backward`, [
         () => inputGradient(job, total, w, dp, a, dx),
         ...dp && ownInputs ? each(ownInputGradients(job, dp, a, dx)) : [],
-      ], [dx]);
+      ], { apart: [dx] });
     }
     return [
       dx,
@@ -107,7 +107,7 @@ function branchesBackward(
     ...dp ? each(projectBack(job, dy, total, bt, dp)) : [],
     ...each(up),
     ...each(waiting?.jobs ?? []),
-  ], [dp, dbt, waiting?.y ?? null].filter((tensor) => tensor !== null));
+  ], { apart: [dp, dbt, waiting?.y ?? null].filter((tensor) => tensor !== null) });
   return { total, dp, dbt };
 }
 

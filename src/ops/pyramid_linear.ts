@@ -22,7 +22,7 @@ export function pyramidLinear(xs: readonly Tensor[], w: Tensor, b: Tensor | null
   const levels = levelsOf(xs, w, b);
   const { m: rows, n, side } = levels[base]!;
   const maps = new Map<string, Tensor>();
-  gemms(levels.map((level, i) => forward(maps, level, w, i === base ? b : null)));
+  gemms(levels.map((level, i) => forward(maps, level, w, i === base ? b : null)), { alike: true });
   const { [side]: whole, ...others } = Object.fromEntries(maps);
   const resized = Object.values(others);
   const y = resized.length > 0 ? withoutGrad(() => resizeSum(whole!, resized)) : whole!;
@@ -32,7 +32,7 @@ export function pyramidLinear(xs: readonly Tensor[], w: Tensor, b: Tensor | null
     const dmaps = mapGradients(dw ? levels : levels.filter(({ x }) => x.requiresGrad), dy);
     const dxs = levels.map(({ x }) => x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null);
     const jobs = levels.flatMap((level, i) => backward(level, dmaps.get(level.side), w, dw, dxs[i]!));
-    gemms(jobs, dw ? [dw] : []);
+    gemms(jobs, { apart: dw ? [dw] : [], alike: true });
     return [...dxs, dw, ...(b ? [b.requiresGrad ? biasGradient(dy, b, rows, n) : null] : [])];
   });
 }

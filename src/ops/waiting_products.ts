@@ -28,7 +28,7 @@ function launchWaiting(program: Program): void {
   const waiting = waitingOf.get(program);
   if (!waiting) return;
   forget(program, waiting);
-  gemms(waiting.jobs, [waiting.y]);
+  gemms(waiting.jobs, { apart: [waiting.y] });
 }
 
 function forget(program: Program, { y }: Waiting): void {

@@ -5,10 +5,11 @@ import { param } from '../mtlora/entry.ts';
 import type { Pack } from '../mtlora/packing.ts';
 import { concat } from '../ops/concat.ts';
 import { reshape } from '../ops/elementwise.ts';
-import { balancedBce } from '../ops/losses/balanced_bce.ts';
-import { crossEntropy } from '../ops/losses/cross_entropy.ts';
-import { depthL1 } from '../ops/losses/depth_l1.ts';
-import { normalsL1 } from '../ops/losses/normals_l1.ts';
+import { balancedBceJob } from '../ops/losses/balanced_bce.ts';
+import { crossEntropyJob } from '../ops/losses/cross_entropy.ts';
+import { depthL1Job } from '../ops/losses/depth_l1.ts';
+import { normalsL1Job } from '../ops/losses/normals_l1.ts';
+import { lossesOf, type LossJob } from '../ops/losses/reduction.ts';
 import { uncertaintyTotal } from '../ops/losses/uncertainty_total.ts';
 import { weightedTotal } from '../ops/losses/weighted_total.ts';
 import type { Task } from '../mtlora/spec.ts';
@@ -32,15 +33,22 @@ export function labelTensors(
   return new Map(tasks.map((task) => [task, lasting(gpu, `labels ${task}`, labelShape(task, batch, size))]));
 }
 
-/** A task's loss (section 7.1): logits [B, S, S, n] against its labels. @returns [] */
-export function taskLoss(task: Task, logits: Tensor, labels: Tensor): Tensor {
+/** Each task's loss (section 7.1): logits [B, S, S, n] against its labels. @returns [] each */
+export function taskLosses(
+  logits: ReadonlyMap<Task, Tensor>, labels: ReadonlyMap<Task, Tensor>,
+): Map<Task, Tensor> {
+  const losses = lossesOf([...logits].map(([task, output]) => jobOf(task, output, labels.get(task)!)));
+  return new Map([...logits.keys()].map((task, t) => [task, losses[t]!]));
+}
+
+function jobOf(task: Task, logits: Tensor, labels: Tensor): LossJob {
   switch (task) {
     case 'semseg':
-    case 'human_parts': return crossEntropy(logits, labels);
-    case 'sal': return balancedBce(logits, labels);
-    case 'edge': return balancedBce(logits, labels, { weight: EDGE_POSITIVE_WEIGHT });
-    case 'normals': return normalsL1(logits, labels);
-    case 'depth': return depthL1(logits, labels);
+    case 'human_parts': return crossEntropyJob(logits, labels);
+    case 'sal': return balancedBceJob(logits, labels);
+    case 'edge': return balancedBceJob(logits, labels, { weight: EDGE_POSITIVE_WEIGHT });
+    case 'normals': return normalsL1Job(logits, labels);
+    case 'depth': return depthL1Job(logits, labels);
   }
 }
 
@@ -55,7 +63,7 @@ export function logVariances(tasks: readonly Task[]): Pack {
   const parts = tasks.map((task, at) => {
     const init = { kind: 'constant', value: -Math.log(LOSS_WEIGHTS[task] / factorOf(task)) } as const;
     const entry = param(`${LOG_VARIANCES}.${task}`, [1], init);
-    return { parameter: { ...entry, trainable: true, decay: false }, at, transposed: false };
+    return { parameter: { ...entry, trainable: true, decay: false }, at, layout: 'plain' as const };
   });
   const kind = { trainable: true, decay: false, dead: false, kind: 'param' } as const;
   return { name: LOG_VARIANCES, shape: [tasks.length], parts, ...kind };
@@ -81,8 +89,7 @@ export function multiTaskLoss(
   logits: ReadonlyMap<Task, Tensor>, labels: ReadonlyMap<Task, Tensor>, learned: Tensor | null = null,
 ): Losses {
   return scope('losses', () => {
-    const tasks = new Map([...logits].map(([task, output]) =>
-      [task, taskLoss(task, output, labels.get(task)!)] as const));
+    const tasks = taskLosses(logits, labels);
     const [names, losses] = [[...tasks.keys()], [...tasks.values()]];
     if (!learned) return { tasks, total: weightedTotal(losses, names.map((task) => LOSS_WEIGHTS[task])) };
     const stacked = concat(losses.map((loss) => reshape(loss, [1])), 0);

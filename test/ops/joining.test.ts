@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { evaluate } from '../../src/autograd/run.ts';
 import { empty, lasting, write, type Tensor } from '../../src/autograd/tensor.ts';
-import { joining } from '../../src/ops/joining.ts';
+import { joining, type JoiningOptions } from '../../src/ops/joining.ts';
 import { dispatch, trace, tracing, type Dispatch } from '../../src/gpu/program.ts';
-import type { Storage } from '../../src/gpu/storage.ts';
 import { gemm, type Gemm } from '../../src/ops/matmul.ts';
 import { kernelForm, withKernelForm } from '../../src/ops/kernel_form.ts';
 import { launchAdd } from '../support/launches.ts';
@@ -11,7 +10,6 @@ import { useGpu } from '../support/gpu.ts';
 import { seeded } from '../support/seeded.ts';
 
 const gpu = useGpu();
-const nothing: ReadonlySet<Storage> = new Set();
 
 function given(name: string, shape: readonly number[], seed: number): Tensor {
   const tensor = lasting(gpu(), name, shape);
@@ -21,8 +19,8 @@ function given(name: string, shape: readonly number[], seed: number): Tensor {
   return tensor;
 }
 
-const launchesOf = (bodies: readonly (() => void)[], apart = nothing): Dispatch[] =>
-  trace(gpu(), 'joined', () => joining(bodies, apart)).program.dispatches;
+const launchesOf = (bodies: readonly (() => void)[], options: JoiningOptions = {}): Dispatch[] =>
+  trace(gpu(), 'joined', () => joining(bodies, options)).program.dispatches;
 
 /** y = a bᵀ of a [m, k] and b [n, k]. */
 function product(a: Tensor, b: Tensor, y: Tensor): Gemm {
@@ -42,7 +40,7 @@ test('joining() has one launch do what several did, to the bit', async () => {
     const sum = empty(x.shape, 'sum');
     const bodies = [...jobs.map((job) => (): void => gemm(job)), () => void launchAdd(x, x, sum)];
     withKernelForm('plain', () => {
-      if (join) joining(bodies, nothing);
+      if (join) joining(bodies);
       else for (const body of bodies) body();
     });
     return [...jobs.map(({ y }) => y.tensor), sum];
@@ -73,7 +71,7 @@ test('joining() lets a masked product stand for one without a mask, to the bit',
     if (!join) for (const body of bodies) body();
     else {
       const { dispatches } = tracing('test');
-      joining(bodies, nothing);
+      joining(bodies);
       expect(dispatches).toHaveLength(1);
       expect(dispatches[0]!.source.code.match(/fn forward_\d/g)).toHaveLength(1);
     }
@@ -121,9 +119,23 @@ test('joining() takes two that write one tensor for independent only where it is
   const [x, y] = [given('x', [16], 1), given('y', [16], 2)];
   const bodies = [1, 2].map(() => () => void launchAdd(x, x, y));
   expect(launchesOf(bodies)).toHaveLength(2);
-  expect(launchesOf(bodies, new Set([y.storage]))).toHaveLength(1);
+  const apart = new Set([y.storage]);
+  expect(launchesOf(bodies, { apart })).toHaveLength(1);
   // nor within a body
-  expect(launchesOf([() => bodies.forEach((body) => body())], new Set([y.storage]))).toHaveLength(2);
+  expect(launchesOf([() => bodies.forEach((body) => body())], { apart })).toHaveLength(2);
+});
+
+test('joining() joins only launches of one kernel where that is asked for', () => {
+  const x = given('x', [5, 4], 1);
+  const copy = (): void => dispatch('elementwise/copy', { a: x, y: empty(x.shape, 'copy') }, {
+    threads: 5, tuning: { WG: 8 }, params: { count: 20, value: 0 },
+  });
+  const add = (): void => dispatch('elementwise/add', { a: x, b: x, y: empty(x.shape, 'sum') }, {
+    threads: 5, tuning: { WG: 8 }, params: { count: 20, value: 0 },
+  });
+  expect(launchesOf([add, copy, add])).toHaveLength(1);
+  expect(launchesOf([add, copy, add], { alike: true }).map(({ path }) => path))
+    .toEqual(['elementwise/add', 'elementwise/copy']);
 });
 
 test('joining() leaves apart what differs in threads, or binds more than a kernel may', () => {

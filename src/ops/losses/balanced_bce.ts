@@ -1,7 +1,6 @@
 import { expectShape, size } from '../../autograd/shape.ts';
-import { record } from '../../autograd/tape.ts';
-import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { reduceLoss } from './reduction.ts';
+import type { Tensor } from '../../autograd/tensor.ts';
+import { lossesOf, type LossJob } from './reduction.ts';
 
 export type BalancedBceOptions = {
   /** Weight of the positives, from 0 to 1; without it, the share of negatives among the batch's pixels. */
@@ -19,23 +18,15 @@ const BY_BATCH = -1;
  * @param labels [B, H, W]; positive from 0.5 on
  * @returns []
  */
-export function balancedBce(
+export const balancedBce = (logits: Tensor, labels: Tensor, options: BalancedBceOptions = {}): Tensor =>
+  lossesOf([balancedBceJob(logits, labels, options)])[0]!;
+
+/** `balancedBce` to be launched beside others. */
+export function balancedBceJob(
   logits: Tensor, labels: Tensor, { weight = BY_BATCH }: BalancedBceOptions = {},
-): Tensor {
+): LossJob {
   expectShape('balancedBce', 'logits', logits.shape, [...labels.shape, 1]);
   const pixels = size(labels.shape);
-
-  const vectors = Math.ceil(pixels / 4);
-  const buffers = { x: logits, labels };
-  const { loss, totals, backward } = reduceLoss({
-    what: `balancedBce [${logits.shape.join(', ')}]`,
-    kernels: () => ({ file: 'balanced_bce', params: { pixels, weight } }),
-    buffers, items: vectors, below: new Map([[labels, 2]]),
-  });
-
-  return record('balancedBce', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'balancedBce gradient', logits.dtype);
-    backward({ ...buffers, saved_totals: totals, dy, dx });
-    return [dx, null];
-  });
+  const kernels = () => ({ file: 'balanced_bce', params: { pixels, weight } });
+  return { op: 'balancedBce', logits, labels, kernels, items: Math.ceil(pixels / 4), below: 2 };
 }

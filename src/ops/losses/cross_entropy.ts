@@ -1,9 +1,8 @@
 import { expectShape, size } from '../../autograd/shape.ts';
-import { record } from '../../autograd/tape.ts';
 import { empty, type Tensor } from '../../autograd/tensor.ts';
 import { tracing, type Launch } from '../../gpu/program.ts';
 import { kernelForm } from '../kernel_form.ts';
-import { reduceLoss, type LossKernels } from './reduction.ts';
+import { lossesOf, type LossJob, type LossKernels } from './reduction.ts';
 
 /**
  * Mean negative log-likelihood of the pixels' classes. Where no pixel has a class the loss and its gradient
@@ -13,27 +12,21 @@ import { reduceLoss, type LossKernels } from './reduction.ts';
  * @param labels [B, H, W], whole numbers; 255 where there is none
  * @returns []
  */
-export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
+  lossesOf([crossEntropyJob(logits, labels)])[0]!;
+
+/** `crossEntropy` to be launched beside others. */
+export function crossEntropyJob(logits: Tensor, labels: Tensor): LossJob {
   expectShape('crossEntropy', 'labels', labels.shape, logits.shape.slice(0, 3));
   const pixels = size(labels.shape);
   const classes = logits.shape[3]!;
-
-  const softmax = empty([pixels, 2], 'softmax normalizer');
   const kernels = (): LossKernels => {
     const tuning = chooseTile(classes);
     return tuning ? { file: 'cross_entropy_tile', params: { pixels }, tuning }
       : { file: 'cross_entropy', params: { pixels, classes } };
   };
-  const { loss, totals, backward } = reduceLoss({
-    what: `crossEntropy [${logits.shape.join(', ')}]`, kernels,
-    buffers: { x: logits, labels, softmax }, items: pixels, below: new Map([[labels, classes]]),
-  });
-
-  return record('crossEntropy', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'crossEntropy gradient', logits.dtype);
-    backward({ x: logits, labels, saved_softmax: softmax, saved_totals: totals, dy, dx });
-    return [dx, null];
-  });
+  const saved = { softmax: empty([pixels, 2], 'softmax normalizer') };
+  return { op: 'crossEntropy', logits, labels, kernels, saved, items: pixels, below: classes };
 }
 
 // what every device grants a workgroup

@@ -1,7 +1,6 @@
 import { expectShape, size } from '../../autograd/shape.ts';
-import { record } from '../../autograd/tape.ts';
-import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { reduceLoss } from './reduction.ts';
+import type { Tensor } from '../../autograd/tensor.ts';
+import { lossesOf, type LossJob } from './reduction.ts';
 
 /**
  * Mean absolute error over the pixels that have a label. Where none has, the loss and its gradient are 0 (the
@@ -11,20 +10,12 @@ import { reduceLoss } from './reduction.ts';
  * @param labels [B, H, W], 255 where there is none
  * @returns []
  */
-export function depthL1(logits: Tensor, labels: Tensor): Tensor {
+export const depthL1 = (logits: Tensor, labels: Tensor): Tensor => lossesOf([depthL1Job(logits, labels)])[0]!;
+
+/** `depthL1` to be launched beside others. */
+export function depthL1Job(logits: Tensor, labels: Tensor): LossJob {
   expectShape('depthL1', 'logits', logits.shape, [...labels.shape, 1]);
   const pixels = size(labels.shape);
-
-  const vectors = Math.ceil(pixels / 4);
-  const buffers = { x: logits, labels };
-  const { loss, totals, backward } = reduceLoss({
-    what: `depthL1 [${logits.shape.join(', ')}]`, kernels: () => ({ file: 'depth_l1', params: { pixels } }),
-    buffers, items: vectors,
-  });
-
-  return record('depthL1', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'depthL1 gradient', logits.dtype);
-    backward({ ...buffers, saved_totals: totals, dy, dx });
-    return [dx, null];
-  });
+  const kernels = () => ({ file: 'depth_l1', params: { pixels } });
+  return { op: 'depthL1', logits, labels, kernels, items: Math.ceil(pixels / 4) };
 }

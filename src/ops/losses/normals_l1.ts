@@ -1,7 +1,6 @@
 import { expectShape, size } from '../../autograd/shape.ts';
-import { record } from '../../autograd/tape.ts';
-import { empty, type Tensor } from '../../autograd/tensor.ts';
-import { reduceLoss } from './reduction.ts';
+import type { Tensor } from '../../autograd/tensor.ts';
+import { lossesOf, type LossJob } from './reduction.ts';
 
 /**
  * Mean absolute error of the normalised prediction, over the components that have a label; 0, as is its
@@ -11,22 +10,15 @@ import { reduceLoss } from './reduction.ts';
  * @param labels [B, 3, H, W], 255 where there is none
  * @returns []
  */
-export function normalsL1(logits: Tensor, labels: Tensor): Tensor {
+export const normalsL1 = (logits: Tensor, labels: Tensor): Tensor =>
+  lossesOf([normalsL1Job(logits, labels)])[0]!;
+
+/** `normalsL1` to be launched beside others. */
+export function normalsL1Job(logits: Tensor, labels: Tensor): LossJob {
   const [batch, height, width] = logits.shape as [number, number, number];
   expectShape('normalsL1', 'logits', logits.shape, [batch, height, width, 3]);
   expectShape('normalsL1', 'labels', labels.shape, [batch, 3, height, width]);
   const pixels = size([batch, height, width]);
-
-  const buffers = { x: logits, labels };
-  const sizes = { pixels, area: height * width };
-  const { loss, totals, backward } = reduceLoss({
-    what: `normalsL1 [${logits.shape.join(', ')}]`, kernels: () => ({ file: 'normals_l1', params: sizes }),
-    buffers, items: pixels,
-  });
-
-  return record('normalsL1', [logits, labels], loss, (dy) => {
-    const dx = empty(logits.shape, 'normalsL1 gradient', logits.dtype);
-    backward({ ...buffers, saved_totals: totals, dy, dx });
-    return [dx, null];
-  });
+  const kernels = () => ({ file: 'normals_l1', params: { pixels, area: height * width } });
+  return { op: 'normalsL1', logits, labels, kernels, items: pixels };
 }

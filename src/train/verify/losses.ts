@@ -4,7 +4,7 @@ import type { Tensor } from '../../autograd/tensor.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { TASKS, type Task } from '../../mtlora/spec.ts';
 import { weightedTotal } from '../../ops/losses/weighted_total.ts';
-import { taskLoss } from '../loss.ts';
+import { taskLosses } from '../loss.ts';
 import { DIRECT_LOSS, directLoss, KWARGS } from './direct_losses.ts';
 import { eachCase, readGolden, type Golden } from './golden.ts';
 import { CHANNELS_LAST } from './layout.ts';
@@ -76,7 +76,7 @@ function lossOf(given: LossCase, task: Task, golden: Golden, leaves: Leaves): ()
   }
   const logits = leaves.inputs([`logits.${task}`], { shape: [b, h, w, c], layout: CHANNELS_LAST });
   const labels = leaves.constant([`in.label.${task}`], { shape });
-  return () => taskLoss(task, logits, labels);
+  return () => taskLosses(new Map([[task, logits]]), new Map([[task, labels]])).get(task)!;
 }
 
 // Where no pixel has a label the release divides by zero, and its gradient is zero all the same: here both
