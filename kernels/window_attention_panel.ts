@@ -115,16 +115,11 @@ ${lines(keys.length, (c) => `      s${c} = exp(s${c} - known);`)}
 ${maskTail(form, '0.0')}
       let inner = sum_of(${keys.map((c) => `s${c} * t${c}`).join(' + ')});
 ${lines(keys.length, (c) => `      t${c} = s${c} * (t${c} - inner);`)}
-      let part_at = ((run * params.heads + head) * AREA + i) * AREA;
-      var ds = array(${keys.map((c) => `t${c}`).join(', ')});
-      for (var c = 0u; c < ${keys.length}u + zero; c++) {
-        let key = lane + c * LANES;
-        if (key < AREA) {
-          var sum = ds[c];
-          if (window > first) { sum += part[part_at + key]; }
-          part[part_at + key] = sum;
-        }
-      }
+      let part_at = ((run * params.heads + head) * AREA + i) * AREA + lane;
+${lines(keys.length, (c) => `      if (lane < ${area - c * form.lanes}u) {
+        let at = part_at + ${c * form.lanes}u;
+        if (window == first) { part[at] = t${c}; } else { part[at] += t${c}; }
+      }`)}
 ${zeroRow(form, 'dq')}
 ${mix(form, ['t', 's'], (j, q) => {
   const at = j * quads + q;
