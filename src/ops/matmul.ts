@@ -141,10 +141,9 @@ export function linears(xs: readonly Tensor[], ws: readonly Tensor[]): Tensor[] 
     const dxs = xs.map((x, i) => dys[i] && x.requiresGrad ? empty(x.shape, 'linear dx', x.dtype) : null);
     const dws = ws.map((w, i) => dys[i] && w.requiresGrad ? empty(w.shape, 'linear dw') : null);
     const kept = xs.map((x, i) => dws[i] ? recall(x) : null);
-    gemms([
-      ...jobs('input', dys.map((dy, i) => [dy, ws[i]!, dxs[i]!])),
-      ...jobs('weight', dys.map((dy, i) => [dy, kept[i]!, dws[i]!])),
-    ], { alike: true });
+    gemms(jobs('input', dys.map((dy, i) => [dy, ws[i]!, dxs[i]!])), { alike: true });
+    // one by one, as their kernels have so many loads that joined ones compile for seconds
+    for (const job of jobs('weight', dys.map((dy, i) => [dy, kept[i]!, dws[i]!]))) gemm(job);
     return [...dxs, ...dws];
   });
 }

@@ -28,12 +28,14 @@ const MASKED = { a: 'stream', b: 'panel', y: 'output' } as const;
 /** The panel form of a matmul, where the shape is worth it; else null. */
 export function panelLaunch(gpu: Gpu, job: Gemm, update?: Update): PanelLaunch | null {
   const { m, n, k, batch = 1, mask } = job;
-  if ((batch * m * n * k < WORTH && !isForced()) || n < 4 || (mask && mask.row % 4 !== 0)) return null;
+  if ((batch * m * n * k < WORTH && !isForced()) || (mask && mask.row % 4 !== 0)) return null;
   const turned = !update && isTurned(job);
   const { s, p, rows: extent, columns: width } = turned
     ? { s: transposed(job.b), p: transposed(job.a), rows: n, columns: m }
     : { s: job.a, p: job.b, rows: m, columns: n };
   const form = formOf(gpu, job, s, p, turned);
+  // four columns are loaded at a time
+  if (width < 4 && form.panel === 'columns') return null;
   // a mask is read four elements at a time, as the operand that it drops from is
   if (form.mask === 'stream' && form.stream === 'scalar') return null;
   if (form.mask === 'stream' && form.stream === 'rows' && !turned) return null;

@@ -2,7 +2,7 @@ import { expectShape, size } from '../autograd/shape.ts';
 import { withoutGrad } from '../autograd/recall.ts';
 import { record } from '../autograd/tape.ts';
 import { empty, type Tensor } from '../autograd/tensor.ts';
-import { biasGradient, gemms, type Gemm, type Matrix } from './matmul.ts';
+import { biasGradient, gemm, gemms, type Gemm, type Matrix } from './matmul.ts';
 import { resizeTransposed } from './resize.ts';
 import { resizeSum } from './resize_sum.ts';
 
@@ -31,8 +31,16 @@ export function pyramidLinear(xs: readonly Tensor[], w: Tensor, b: Tensor | null
     const dw = w.requiresGrad ? empty(w.shape, 'dw') : null;
     const dmaps = mapGradients(dw ? levels : levels.filter(({ x }) => x.requiresGrad), dy);
     const dxs = levels.map(({ x }) => x.requiresGrad ? empty(x.shape, 'dx', x.dtype) : null);
-    const jobs = levels.flatMap((level, i) => backward(level, dmaps.get(level.side), w, dw, dxs[i]!));
-    gemms(jobs, { apart: dw ? [dw] : [], alike: true });
+    const found = levels.flatMap((level) => {
+      const dmap = dmaps.get(level.side);
+      return dmap ? [{ level, dmap }] : [];
+    });
+    gemms(found.flatMap(({ level, dmap }) => {
+      const dx = dxs[levels.indexOf(level)];
+      return dx ? [inputGradient(level, dmap, w, dx)] : [];
+    }), { alike: true });
+    // one by one, as their kernels have so many loads that joined ones compile for seconds
+    if (dw) for (const { level, dmap } of found) gemm(weightGradient(level, dmap, dw));
     return [...dxs, dw, ...(b ? [b.requiresGrad ? biasGradient(dy, b, rows, n) : null] : [])];
   });
 }
@@ -77,21 +85,19 @@ function mapGradients(levels: readonly Level[], dy: Tensor): Map<string, Tensor>
   return new Map([...sizes.keys()].map((side, i) => [side, found[i]!]));
 }
 
-/** The products that make a level's columns of `dw`, and its `dx`. */
-function backward(
-  { x, batch, m, n, k, first, total }: Level, dmap: Tensor | undefined, w: Tensor, dw: Tensor | null,
-  dx: Tensor | null,
-): Gemm[] {
-  if (!dmap) return [];
-  const block = { at: first, row: total, batch: n * total };
-  const left = { tensor: dmap, row: 1, col: n, batch: m * n };
-  return [
-    ...dw ? [{ a: left, b: rowMajor(x, m, k), y: { tensor: dw, ...block }, m: n, n: k, k: m, batch }] : [],
-    ...dx ? [{
-      a: rowMajor(dmap, m, n), b: { tensor: w, col: 1, ...block }, y: rowMajor(dx, m, k),
-      m, n: k, k: n, batch,
-    }] : [],
-  ];
+/** The product that makes a level's columns of `dw`. */
+function weightGradient({ x, batch, m, n, k, first, total }: Level, dmap: Tensor, dw: Tensor): Gemm {
+  return {
+    a: { tensor: dmap, row: 1, col: n, batch: m * n }, b: rowMajor(x, m, k),
+    y: { tensor: dw, at: first, row: total, batch: n * total }, m: n, n: k, k: m, batch,
+  };
+}
+
+function inputGradient({ batch, m, n, k, first, total }: Level, dmap: Tensor, w: Tensor, dx: Tensor): Gemm {
+  return {
+    a: rowMajor(dmap, m, n), b: { tensor: w, at: first, row: total, col: 1, batch: n * total },
+    y: rowMajor(dx, m, k), m, n: k, k: n, batch,
+  };
 }
 
 function rowMajor(tensor: Tensor, rows: number, columns: number): Matrix {
