@@ -67,7 +67,7 @@ function canJoin({ limits }: Gpu, launches: readonly Dispatch[], onlyAlike: bool
   const uniforms = launches.flatMap(({ source }) =>
     [...source.bindings.values()].filter(({ access, name }) => access === 'uniform' && name !== 'params'));
   const bound = new Map<Storage, string>();
-  const alike = launches.every(({ source, uses }) => uses.every(({ storage, type }) => {
+  const sameTypes = launches.every(({ source, uses }) => uses.every(({ storage, type }) => {
     const here = typeOf(source, type);
     const there = bound.get(storage) ?? here;
     bound.set(storage, here);
@@ -76,7 +76,7 @@ function canJoin({ limits }: Gpu, launches: readonly Dispatch[], onlyAlike: bool
   const texts = alikeOf(launches).map((each) => ({ length: each[0].source.code.length, times: each.length }));
   const text = texts.reduce((sum, { length }) => sum + length, 0);
   const shared = texts.reduce((sum, { length, times }) => sum + times ** 2 * length, 0);
-  return alike && threads.size === 1 && uniforms.length === 0 && !(onlyAlike && texts.length > 1)
+  return sameTypes && threads.size === 1 && uniforms.length === 0 && !(onlyAlike && texts.length > 1)
     && text <= MOST_TEXT && shared <= MOST_SHARED
     && bound.size <= limits.maxStorageBuffersPerShaderStage && CORES * shareOf(launches) <= MAX_GRID;
 }
