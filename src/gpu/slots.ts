@@ -33,9 +33,10 @@ export function assignSlots(
 ): Slot[] {
   const barred = barredPairs(dispatches);
   const found = POWERS.flatMap((power) => Array.from({ length: SHUFFLES }, (_, shuffle) => {
-    const weights = [...lives].map((each, i) => weightOf(each, power) * chanceOf(i, shuffle));
-    const order = [...lives].map((each, i) => [each, weights[i]!] as const).sort(([, a], [, b]) => b - a);
-    return fill(new Map(order.map(([each]) => each)), barred, alignment);
+    const weighed = [...lives].map((each, i) =>
+      ({ each, weight: weightOf(each, power) * chanceOf(i, shuffle) }));
+    weighed.sort((a, b) => b.weight - a.weight);
+    return fill(new Map(weighed.map(({ each }) => each)), barred, alignment);
   }));
   return found.reduce((best, slots) => bytesOf(slots) < bytesOf(best) ? slots : best);
 }

@@ -8,6 +8,7 @@ import { hrnetHead } from '../../../src/mtlora/decoders/hrnet.ts';
 import { decode } from '../../../src/mtlora/decoders/index.ts';
 import { segformerHead } from '../../../src/mtlora/decoders/segformer.ts';
 import { updecoderHead } from '../../../src/mtlora/decoders/updecoder.ts';
+import { laidOut, takenOut } from '../../../src/mtlora/packing.ts';
 import type { Head, ModelSpec, Task } from '../../../src/mtlora/spec.ts';
 import { ParameterStore } from '../../../src/mtlora/store.ts';
 import { slice } from '../../../src/ops/concat.ts';
@@ -94,6 +95,35 @@ test('decode() hands a gradient to every parameter but those that the release ne
   });
   const unused = 'decoders.decoders.normals.conv_seg';
   expect(without).toEqual([`${unused}.weight`, `${unused}.bias`]);
+  store.destroy();
+  for (const { shared } of stages) release(gpu(), shared);
+});
+
+test('decode() of HRNet heads leaves the room that their weights have at a gradient of 0', async () => {
+  const spec = specWith({ semseg: 'hrnet', normals: 'hrnet' });
+  const store = new ParameterStore(gpu(), spec);
+  store.load(randomState(spec));
+  const stages = SIDES.map((side, i) => {
+    const shape = [2, 2, side, side, spec.embedDim * 2 ** Math.min(i + 1, 3)];
+    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, k) => Math.sin(k * k + i));
+    return { shared: lasting(gpu(), 'x', shape, data), tasks: null };
+  });
+  const packs = store.packs.filter(({ parts: [first] }) => typeof first!.layout !== 'string');
+  expect(packs).toHaveLength(5);
+  const gradients = await evaluate(gpu(), () => {
+    const outputs = [...decode(store, stages, { training: true }).values()];
+    const found = backward(outputs.map((y) => [y, y]));
+    return packs.map(({ name }) => found.get(store.tensor(name))!);
+  });
+  packs.forEach(({ parts }, p) => {
+    for (const part of parts) {
+      const inside = takenOut(part, gradients[p]!);
+      const laid = laidOut(part, inside);
+      const whole = gradients[p]!.subarray(part.at, part.at + laid.length);
+      expect(inside.some((value) => value !== 0)).toBe(true);
+      expect(whole.every((value, i) => value === laid[i])).toBe(true);      // so it is 0 in the room
+    }
+  });
   store.destroy();
   for (const { shared } of stages) release(gpu(), shared);
 });
