@@ -9,7 +9,7 @@
 // `kernels/mtlora_linear.wgsl` is the plain form.
 import type { Epilogue, PanelForm } from './matmul_panel.ts';
 import { columnOf, dropOutputs, insideQuad } from './panel_store.ts';
-import { lines, range } from './unroll.ts';
+import { apart, lines, range } from './unroll.ts';
 
 export type Update = {
   /** Ranks of the shared branch and of each task's; 0 where there is no shared branch. */
@@ -76,11 +76,10 @@ function branches(form: Form, update: Update): string {
   const offsets = ranks.map((_, g) => ranks.slice(0, g).reduce((a, b) => a + b, 0));
   const first = masked ? maskedBranch(form, add('u', 0, ranks[0]!)) : add('y', 0, ranks[0]!);
   const shared = `${first}\n${storeRow(form, 'y', 0)}`;
-  const tasks = range(ranks.length - 1).map((t) => `    if (zero != ${t + 91}u) {
+  const tasks = range(ranks.length - 1).map((t) => apart(rankOf(update) + t, `
 ${lines(form.columns, (c) => `    var t${c} = y${c};`)}
 ${add('t', offsets[t + 1]!, ranks[t + 1]!)}
-${storeRow(form, 't', t + 1)}
-    }`);
+${storeRow(form, 't', t + 1)}`));
   return (tasksIncludeShared ? [shared, ...tasks] : [...tasks, shared]).join('\n');
 }
 
@@ -95,14 +94,16 @@ ${lines(form.columns, (c) => `      y${c} += u${c};`)}`;
 function addBranch(
   { lanes, columns }: Form, width: 1 | 4, name: string, offset: number, rank: number,
 ): string {
-  return lines(rank, (j) => {
+  const term = (j: number): string => {
     const row = offset + j;
     const block = Math.floor(row / BLOCK);
     const value = (c: number): string => `up${block}[${row % BLOCK * columns / 4 + (c >> 2)}][${c & 3}]`;
     const terms = range(columns).map((c) => `${name}${c} += x * ${value(c)};`).join(' ');
     const held = `p${Math.floor(row / (width * lanes))}${width === 4 ? `[${row % 4}]` : ''}`;
     return `      { let x = subgroupBroadcast(${held}, ${Math.floor(row / width) % lanes}u); ${terms} }`;
-  });
+  };
+  return lines(Math.ceil(rank / BLOCK), (h) =>
+    apart(offset + h * BLOCK, lines(Math.min(BLOCK, rank - h * BLOCK), (j) => term(h * BLOCK + j))));
 }
 
 const rowAt = (g: number): string => `y_at + ${g}u * params.y_stream + r * params.y_row`;

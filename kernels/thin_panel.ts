@@ -7,7 +7,7 @@
 // Thin columns: lanes span k, and add up at the end of a row. b lies in a panel, DEPTH k-values of it.
 // Thin rows: lanes span columns and keep all sums of theirs; a lane loads a row of a, and hands it to all.
 // `kernels/matmul.wgsl` is the plain form that both agree with.
-import { lines, range } from './unroll.ts';
+import { apart, lines, range } from './unroll.ts';
 
 export type ThinForm = {
   /** Lanes of a subgroup. */
@@ -76,10 +76,11 @@ function thinColumns({ lanes, rank }: ThinForm): string {
     }
     for (var r = r0; r < r1; r++) {
 ${lines(QUADS, (q) => `      let x${q} = a[(s_at + r * params.s_row + min(${at(q)}, params.k - 4u)) >> 2u];`)}
-${lines(rank, (j) => {
+${lines(rank, (j) => `      var s${j} = 0.0;`)}
+${apart(0, lines(rank, (j) => {
     const terms = range(QUADS).map((q) => `x${q} * panel[${q * rank + j}]`).join(' + ');
-    return `      let t${j} = ${terms};\n      let s${j} = (t${j}.x + t${j}.y) + (t${j}.z + t${j}.w);`;
-  })}
+    return `      let t${j} = ${terms};\n      s${j} = (t${j}.x + t${j}.y) + (t${j}.z + t${j}.w);`;
+  }))}
       let start = params.y_at + g * params.y_batch + r * params.y_row;
 ${lines(rank / 4, (quad) => `      let sum${quad} = sum_of(vec4f(${sums(quad)}));`)}
       if (lane == 0u) {

@@ -11,7 +11,7 @@
 // a run-time zero in their bounds; later they are touched at constant indices only, so that the compiler
 // folds that into vector instructions. A broadcast hands a lane's value to all.
 import { readFileSync } from 'node:fs';
-import { lines, range } from './unroll.ts';
+import { apart, lines, range } from './unroll.ts';
 
 export type AttentionPanel = {
   /** Lanes of a subgroup. */
@@ -77,7 +77,7 @@ ${fillRows(form, 'values', 'v_at')}
       let token = token_of(win, i);
 ${loadRow(form, 'x', 'qkv', 'q_at', ' * params.scale')}
 ${startScores(form)}
-${products(form, [{ row: 'x', panel: 'keys', to: 's' }])}
+${products(form, { row: 'x', panel: 'keys', to: 's' })}
 ${maskTail(form, '-3.0e38')}
       let most = max_of(${s.reduce((a, b) => `max(${a}, ${b})`)});
 ${s.map((v) => `      ${v} = exp(${v} - most);`).join('\n')}
@@ -109,17 +109,21 @@ ${loadRow(form, 'x', 'qkv', 'q_at', ' * params.scale')}
 ${loadRow(form, 'g', 'dy', 'y_at')}
 ${startScores(form)}
 ${lines(keys.length, (c) => `      var t${c} = 0.0;`)}
-${products(form, [{ row: 'x', panel: 'keys', to: 's' }, { row: 'g', panel: 'values', to: 't' }])}
+${apart(0, products(form, { row: 'x', panel: 'keys', to: 's' }))}
+${apart(1, products(form, { row: 'g', panel: 'values', to: 't' }))}
       let known = lse[(window * params.heads + head) * AREA + i];
 ${lines(keys.length, (c) => `      s${c} = exp(s${c} - known);`)}
 ${maskTail(form, '0.0')}
       let inner = sum_of(${keys.map((c) => `s${c} * t${c}`).join(' + ')});
 ${lines(keys.length, (c) => `      t${c} = s${c} * (t${c} - inner);`)}
       let part_at = ((run * params.heads + head) * AREA + i) * AREA + lane;
-${lines(keys.length, (c) => `      if (lane < ${area - c * form.lanes}u) {
-        let at = part_at + ${c * form.lanes}u;
-        if (window == first) { part[at] = t${c}; } else { part[at] += t${c}; }
-      }`)}
+      let row_of_t = array(${keys.map((c) => `t${c}`).join(', ')});
+      for (var c = 0u; c < KEYS + zero; c++) {
+        if (lane + c * LANES < AREA) {
+          let at = part_at + c * LANES;
+          part[at] = select(part[at], 0.0, window == first) + row_of_t[c];
+        }
+      }
 ${zeroRow(form, 'dq')}
 ${mix(form, ['t', 's'], (j, q) => {
   const at = j * quads + q;
@@ -215,14 +219,14 @@ function maskTail(form: AttentionPanel, value: string): string {
 type Product = { readonly row: string; readonly panel: string; readonly to: string };
 
 // to_c += Σ_d row_d · panel[d, c]
-function products(form: AttentionPanel, each: readonly Product[]): string {
+function products(form: AttentionPanel, { row, panel, to }: Product): string {
   const keys = keysOf(form);
-  return lines(form.headDim, (d) => each.map(({ row, panel, to }) => {
+  return lines(form.headDim, (d) => {
     const [quad, e] = [Math.floor(d / 4), d % 4];
     const held = `subgroupBroadcast(${row}${Math.floor(quad / form.lanes)}[${e}], ${quad % form.lanes}u)`;
-    const sums = range(keys).map((c) => `${to}${c} += a * ${panel}[${quad * keys + c}][${e}];`);
-    return `      { let a = ${held}; ${sums.join(' ')} }`;
-  }).join('\n'));
+    const sums = range(keys).map((c) => `${to}${c} += a * ${panel}[${quad * keys + c}][${e}];`).join(' ');
+    return `      { let a = ${held}; ${sums} }`;
+  });
 }
 
 // does `each` for every key j and the lane's q-th four channels, with the key's weights known to all lanes
