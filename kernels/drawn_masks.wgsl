@@ -31,6 +31,22 @@ fn mask_of(chunk: u32) -> vec4u {
   return masks[low];
 }
 
+// Which elements of a word have a number that reaches the threshold: 32 numbers at once, the highest bit of all
+// first, four to a draw. Most are decided after a few bits.
+fn kept_of(stream: u32, word: u32, threshold: u32) -> u32 {
+  var above = 0u;
+  var open = 0xffffffffu;                                  // as the threshold so far
+  for (var draw = 0u; draw < 8u && open != 0u; draw++) {
+    let drawn = draw_of(stream, word, draw);
+    for (var e = 0u; e < 4u; e++) {
+      let limit = select(0u, 0xffffffffu, ((threshold >> (31u - 4u * draw - e)) & 1u) == 1u);
+      above |= open & drawn[e] & ~limit;
+      open &= ~(drawn[e] ^ limit);
+    }
+  }
+  return above | open;
+}
+
 @compute @workgroup_size(WG)
 fn draw_bits(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
              @builtin(local_invocation_index) lane: u32) {
@@ -39,13 +55,7 @@ fn draw_bits(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: ve
   let mask = mask_of(chunk);
   let first = (chunk - mask.x) * BITS_CHUNK;
   for (var i = lane; i < BITS_CHUNK; i += WG) {
-    var word = 0u;
-    for (var quad = 0u; quad < 8u; quad++) {
-      let keeps = keep(mask.y, 8u * (first + i) + quad, mask.z);
-      let kept = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), keeps);
-      word |= (kept.x | kept.y | kept.z | kept.w) << (4u * quad);
-    }
-    bits[chunk * BITS_CHUNK + i] = word;
+    bits[chunk * BITS_CHUNK + i] = kept_of(mask.y, first + i, mask.z);
   }
 }
 

@@ -5,7 +5,11 @@
 // keeps these draws apart from the loader's, which has the same seed
 const ON_THE_DEVICE = 1u;
 
+// four random u32 for the n-th time
+fn draw_of(stream: u32, place: u32, n: u32) -> vec4u {
+  return philox(vec4u(place, live.step, n, ON_THE_DEVICE), vec2u(live.seed, stream));
+}
+
 fn keep(stream: u32, vector: u32, threshold: u32) -> vec4<bool> {
-  let words = philox(vec4u(vector, live.step, 0u, ON_THE_DEVICE), vec2u(live.seed, stream));
-  return words >= vec4u(threshold);
+  return draw_of(stream, vector, 0u) >= vec4u(threshold);
 }
