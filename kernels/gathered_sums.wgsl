@@ -14,8 +14,9 @@ struct Params { count: u32, chunks: u32 }
 @compute @workgroup_size(WG)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(local_invocation_index) lane: u32) {
-  let chunk = flat_group(wg, grid);
-  if (chunk >= params.chunks) { return; }
+  let group = flat_group(wg, grid);
+  if (group >= params.chunks) { return; }
+  let chunk = chunk_of(group);
   let own = sum_of(chunk);
   let place = sums[2u * own];
   let runs = sums[2u * own + 1u].x;

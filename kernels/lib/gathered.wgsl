@@ -17,3 +17,10 @@ fn sum_of(chunk: u32) -> u32 {
   }
   return low;
 }
+
+// The chunk of a workgroup. Drivers on a CPU give half of the workgroups to either of two cores: both are to
+// have their share of the gradients that are sums over many runs, which lie side by side.
+fn chunk_of(group: u32) -> u32 {
+  let half = (params.chunks + 1u) / 2u;
+  return select(2u * (group - half) + 1u, 2u * group, group < half);
+}
