@@ -31,8 +31,8 @@ fn mask_of(chunk: u32) -> vec4u {
   return masks[low];
 }
 
-// Which elements of a word have a number that reaches the threshold: 32 numbers at once, the highest bit of all
-// first, four to a draw. Most are decided after a few bits.
+// Which elements of a word have a number that reaches the threshold: 32 numbers at once, the highest bit of
+// all first, four bits to a draw. Most are decided after a few.
 fn kept_of(stream: u32, word: u32, threshold: u32) -> u32 {
   var above = 0u;
   var open = 0xffffffffu;                                  // as the threshold so far

@@ -12,6 +12,7 @@ import {
   sumStreams, upGradient, type Branch, type Job,
 } from './mtlora_branches.ts';
 import { mtloraTile } from './mtlora_tile.ts';
+import { sumsAndProducts } from './stream_sums.ts';
 import { takeWaiting, wait } from './waiting_products.ts';
 
 export type MtloraWeights = {
@@ -101,10 +102,12 @@ function branchesBackward(
   const dp = rank > 0 && (wantsInput || a.requiresGrad) ? emptyLow(job, 'dp', dy.dtype) : null;
   const dbt = rank > 0 && bt.requiresGrad ? empty([rank, n], 'low-rank dbt') : null;
   const up = dbt ? upGradient(job, dy, total, p, dbt) : [];
+  const back = dp ? projectBack(job, dy, total, bt, dp) : [];
+  const sums = total === dy ? null : sumsAndProducts(job, back, { dy, total });
   const waiting = branches.length === 1 ? takeWaiting(tracing('mtlora_linear')) : null;
   together(`${nameOf(job)}, backward of the branches${waiting ? `, ${waiting.what}` : ''}`, [
-    ...total === dy ? [] : [() => sumStreams(job, dy, total)],
-    ...dp ? each(projectBack(job, dy, total, bt, dp)) : [],
+    ...total === dy ? [] : [sums?.body ?? (() => sumStreams(job, dy, total))],
+    ...each(sums?.rest ?? back),
     ...each(up),
     ...each(waiting?.jobs ?? []),
   ], { apart: [dp, dbt, waiting?.y ?? null].filter((tensor) => tensor !== null) });

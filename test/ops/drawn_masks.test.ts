@@ -10,7 +10,8 @@ import { useGpu } from '../support/gpu.ts';
 const gpu = useGpu();
 const LIVE = { step: 3, seed: 9 };
 
-const draw = (place: number, n: number, stream: number) => philox([place, LIVE.step, n, 1], [LIVE.seed, stream]);
+const draw = (place: number, n: number, stream: number) =>
+  philox([place, LIVE.step, n, 1], [LIVE.seed, stream]);
 
 /** Whether the device keeps element `i` of a stream, after the definition of a mask of factors. */
 const kept = (i: number, stream: number, rate: number): boolean =>

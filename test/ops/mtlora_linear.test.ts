@@ -82,6 +82,11 @@ const CASES: Case[] = [
     name: 'unequal ranks, panels', ranks: [16, 3, 8], scales: [4, 1, 2], m: 33, n: 96, k: 96,
     ...FLAGS, own: true,
   },
+  { name: 'one task, panels', ranks: [16, 4], scales: [4, 2], m: 50, n: 96, k: 64, ...FLAGS, own: true },
+  {
+    name: 'tasks of rank 8, panels', ranks: [8, 8, 8, 8, 8], scales: [4, 2, 2, 2, 2], m: 37, n: 204, k: 32,
+    ...FLAGS, own: true,
+  },
   { name: 'no shared branch', ranks: [0, 2, 2], scales: [1, 3, 3], m: 6, n: 8, k: 8, ...FLAGS, own: true },
   {
     name: 'tasks include the shared update', ranks: [3, 2, 2], scales: [2, 1, 1], m: 5, n: 4, k: 6,
