@@ -124,6 +124,7 @@ function watch(
     reported.length = 0;
     if (first !== undefined) throw new GpuError(`${adapter.name}: ${first}`);
   };
+  const work = { ms: 0 };
   return {
     device, adapter, check,
     subgroupSize: info.subgroupMinSize ?? 1,
@@ -135,7 +136,7 @@ function watch(
     plainKernels: options.plainKernels ?? false,
     ...checksOf(adapter, options),
     async idle() {
-      await settled(device.queue.onSubmittedWorkDone());
+      await settled(device.queue.onSubmittedWorkDone(), work);
       check();
     },
     close() {

@@ -49,8 +49,11 @@ export async function download(
   }
 }
 
+const readback = { ms: 0 };
+
 async function mapped(gpu: Gpu, staging: GPUBuffer): Promise<void> {
-  const failure = await settled(staging.mapAsync(GPUMapMode.READ)).then(() => null, (error: Error) => error);
+  const failure = await settled(staging.mapAsync(GPUMapMode.READ), readback)
+    .then(() => null, (error: Error) => error);
   gpu.check();                                   // says why, where the device knows
   if (failure) throw new GpuError(`readback: ${firstSentence(failure.message)}`);
 }
