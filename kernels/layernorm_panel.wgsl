@@ -67,21 +67,19 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
 fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
             @builtin(subgroup_invocation_id) lane: u32) {
   let run = flat_group(wg, grid);
-  let parts = run * params.items;
+  if (WIDE == 1u) {
+    wide_backward(run, lane);
+    return;
+  }
   var line = line_of(lane);
   for (var row = run * params.run; row < end_of(run); row++) {
     let means = means_of(&line, row, lane);
-    for (var c = 0u; c < chunks(); c++) {
-      for (var h = 0u; h < HELD; h++) {
-        let i = item(c, h, lane);
-        let at = row * params.items + i;
-        if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, row, i, means);
-        if (WIDE == 1u) { store_parts(&line, h, parts + i); }
-        dx[at] = d;
-      }
+    for (var h = 0u; h < HELD; h++) {
+      dx[row * params.items + item(0u, h, lane)] = gradient(&line, h, row, means);
     }
   }
-  if (WIDE == 1u) { return; }
-  for (var h = 0u; h < HELD; h++) { store_parts(&line, h, parts + item(0u, h, lane)); }
+  store_parts(&line, run, lane);
 }
+
+fn shift_of(i: u32) -> vec4f { return vec4f(); }
+fn put(row: u32, i: u32, gradient: vec4f, norm: vec4f) { dx[row * params.items + i] = gradient; }

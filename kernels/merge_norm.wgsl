@@ -83,23 +83,24 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
 fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
             @builtin(subgroup_invocation_id) lane: u32) {
   let run = flat_group(wg, grid);
-  let parts = run * params.items;
+  if (WIDE == 1u) {
+    wide_backward(run, lane);
+    return;
+  }
   var line = line_of(lane);
   var shift = affine_of(lane).b;
   for (var row = run * params.run; row < end_of(run); row++) {
     let means = means_of(&line, row, lane);
-    for (var c = 0u; c < chunks(); c++) {
-      for (var h = 0u; h < HELD; h++) {
-        let i = item(c, h, lane);
-        if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, row, i, means);
-        if (WIDE == 1u) { store_parts(&line, h, parts + i); }
-        dx[source(base_of(row), i)] = d;
-        if (WIDE == 1u) { shift[h] = b[i]; }
-        again[row * params.items + i] = line.n[h] * line.scale[h] + shift[h];
-      }
+    for (var h = 0u; h < HELD; h++) {
+      let d = gradient(&line, h, row, means);
+      put(row, item(0u, h, lane), d, line.n[h] * line.scale[h] + shift[h]);
     }
   }
-  if (WIDE == 1u) { return; }
-  for (var h = 0u; h < HELD; h++) { store_parts(&line, h, parts + item(0u, h, lane)); }
+  store_parts(&line, run, lane);
+}
+
+fn shift_of(i: u32) -> vec4f { return b[i]; }
+fn put(row: u32, i: u32, gradient: vec4f, norm: vec4f) {
+  dx[source(base_of(row), i)] = gradient;
+  again[row * params.items + i] = norm;
 }

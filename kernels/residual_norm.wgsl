@@ -4,19 +4,19 @@
 //   forward           sum = x + mask · branch, of the first residual_rows rows, without x after those
 //                     y, stats = those of layernorm of sum
 //   backward          dx = skip + layernorm's dx of sum, which is given as x; part_w, part_b;
-//                     again = y, for those who want it once more
-//   backward_branch   the same, and dbranch = mask · dx
+//                     again = y, for those who want it once more; dbranch = mask · dx, where BRANCH is 1
 //
 // shapes    as in layernorm, in items of four channels; C is a multiple of 4 · LANES · sum, branch, skip,
 //           dbranch as y · forward's x [x_rows, C] · mask [rows / sample_rows]; masked = 0: all are 1
 // dispatch  a workgroup per run of rows
-// tuning    LANES = the subgroup size · HELD, WIDE see lib/norm_rows: the op sets them by C
+// tuning    LANES = the subgroup size · HELD, WIDE see lib/norm_rows: the op sets them by C · BRANCH too
 // numerics  as layernorm; sums over the lanes by a tree of shuffles
 // uses      lib/index lib/norm_rows
 enable subgroups;
 const LANES = 8u;               // tune: 8
 const HELD = 3u;                // tune: 1 2 3 4 5 6
 const WIDE = 0u;                // tune: 0 1
+const BRANCH = 0u;              // tune: 0 1
 
 struct Params {
   rows: u32, channels: u32, items: u32, eps: f32, run: u32, runs: u32,
@@ -88,51 +88,27 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
 fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
             @builtin(subgroup_invocation_id) lane: u32) {
   let run = flat_group(wg, grid);
-  let parts = run * params.items;
+  if (WIDE == 1u) {
+    wide_backward(run, lane);
+    return;
+  }
   var line = line_of(lane);
   var shift = affine_of(lane).b;
   for (var row = run * params.run; row < end_of(run); row++) {
     let means = means_of(&line, row, lane);
-    for (var c = 0u; c < chunks(); c++) {
-      for (var h = 0u; h < HELD; h++) {
-        let i = item(c, h, lane);
-        let at = row * params.items + i;
-        if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, row, i, means);
-        if (WIDE == 1u) { store_parts(&line, h, parts + i); }
-        dx[at] = skip[at] + d;
-        if (WIDE == 1u) { shift[h] = b[i]; }
-        again[at] = line.n[h] * line.scale[h] + shift[h];
-      }
+    for (var h = 0u; h < HELD; h++) {
+      let d = gradient(&line, h, row, means);
+      put(row, item(0u, h, lane), d, line.n[h] * line.scale[h] + shift[h]);
     }
   }
-  if (WIDE == 1u) { return; }
-  for (var h = 0u; h < HELD; h++) { store_parts(&line, h, parts + item(0u, h, lane)); }
+  store_parts(&line, run, lane);
 }
 
-@compute @workgroup_size(LANES)
-fn backward_branch(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
-                   @builtin(subgroup_invocation_id) lane: u32) {
-  let run = flat_group(wg, grid);
-  let parts = run * params.items;
-  var line = line_of(lane);
-  var shift = affine_of(lane).b;
-  for (var row = run * params.run; row < end_of(run); row++) {
-    let means = means_of(&line, row, lane);
-    for (var c = 0u; c < chunks(); c++) {
-      for (var h = 0u; h < HELD; h++) {
-        let i = item(c, h, lane);
-        let at = row * params.items + i;
-        if (WIDE == 1u) { load_parts(&line, h, parts + i, row == run * params.run); }
-        let d = gradient(&line, h, row, i, means);
-        if (WIDE == 1u) { store_parts(&line, h, parts + i); }
-        dx[at] = skip[at] + d;
-        if (WIDE == 1u) { shift[h] = b[i]; }
-        again[at] = line.n[h] * line.scale[h] + shift[h];
-        dbranch[at] = factor_of(row) * (skip[at] + d);
-      }
-    }
-  }
-  if (WIDE == 1u) { return; }
-  for (var h = 0u; h < HELD; h++) { store_parts(&line, h, parts + item(0u, h, lane)); }
+fn shift_of(i: u32) -> vec4f { return b[i]; }
+fn put(row: u32, i: u32, gradient: vec4f, norm: vec4f) {
+  let at = row * params.items + i;
+  let sum = skip[at] + gradient;
+  dx[at] = sum;
+  again[at] = norm;
+  if (BRANCH == 1u) { dbranch[at] = factor_of(row) * sum; }
 }

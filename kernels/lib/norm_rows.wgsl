@@ -3,7 +3,7 @@
 // rows, channels, items, eps, run (rows of a run).
 //
 // WIDE = 0: a row has LANES · HELD items, held in registers, as w and b are · 1: rows are walked in chunks,
-// and read again in each pass.
+// and read again in each pass; backward, block by block.
 //
 // The kernel says where a row lies in x: base_of(row), and its item i: source(base, i).
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -44,10 +44,9 @@ fn affine_of(lane: u32) -> Affine {
 // a lane's items of a row, and of the partial sums
 struct Line { scale: Items, n: Items, d: Items, sum_w: Items, sum_b: Items }
 
-fn load(line: ptr<function, Line>, h: u32, row: u32, i: u32, moments: vec2f) {
-  (*line).n[h] = (x[source(base_of(row), i)] - moments.x) * moments.y;
-  (*line).d[h] = dy[row * params.items + i];
-  if (WIDE == 1u) { (*line).scale[h] = w[i]; }
+// n = (x − mean) / σ of an item
+fn norm_of(row: u32, i: u32, moments: vec2f) -> vec4f {
+  return (x[source(base_of(row), i)] - moments.x) * moments.y;
 }
 
 // mean(g), mean(g·n) of a row
@@ -55,41 +54,80 @@ fn means_of(line: ptr<function, Line>, row: u32, lane: u32) -> vec2f {
   let moments = stats[row];
   var sum_g = vec4f();
   var sum_gn = vec4f();
-  for (var c = 0u; c < chunks(); c++) {
-    for (var h = 0u; h < HELD; h++) {
-      let i = item(c, h, lane);
-      load(line, h, row, i, moments);
-      let g = (*line).d[h] * (*line).scale[h];
-      sum_g += g;
-      sum_gn += g * (*line).n[h];
-    }
+  for (var h = 0u; h < HELD; h++) {
+    let i = item(0u, h, lane);
+    (*line).n[h] = norm_of(row, i, moments);
+    (*line).d[h] = dy[row * params.items + i];
+    let g = (*line).d[h] * (*line).scale[h];
+    sum_g += g;
+    sum_gn += g * (*line).n[h];
   }
   return vec2f(total(sum_g), total(sum_gn)) / f32(params.channels);
 }
 
-// dx of an item; adds to the partial sums, which start with a run's first row
-fn gradient(line: ptr<function, Line>, h: u32, row: u32, i: u32, means: vec2f) -> vec4f {
-  let moments = stats[row];
-  if (WIDE == 1u) { load(line, h, row, i, moments); }
+// dx of an item; adds to the partial sums
+fn gradient(line: ptr<function, Line>, h: u32, row: u32, means: vec2f) -> vec4f {
   let d = (*line).d[h];
   let n = (*line).n[h];
   (*line).sum_w[h] += d * n;
   (*line).sum_b[h] += d;
-  return moments.y * (d * (*line).scale[h] - means.x - n * means.y);
+  return stats[row].y * (d * (*line).scale[h] - means.x - n * means.y);
 }
 
-fn load_parts(line: ptr<function, Line>, h: u32, at: u32, starts: bool) {
-  (*line).sum_w[h] = select(part_w[at], vec4f(), starts);
-  (*line).sum_b[h] = select(part_b[at], vec4f(), starts);
-}
-
-fn store_parts(line: ptr<function, Line>, h: u32, at: u32) {
-  part_w[at] = (*line).sum_w[h];
-  part_b[at] = (*line).sum_b[h];
+fn store_parts(line: ptr<function, Line>, run: u32, lane: u32) {
+  for (var h = 0u; h < HELD; h++) {
+    let at = run * params.items + item(0u, h, lane);
+    part_w[at] = (*line).sum_w[h];
+    part_b[at] = (*line).sum_b[h];
+  }
 }
 
 fn line_of(lane: u32) -> Line {
   var line = Line();
   for (var h = 0u; h < HELD; h++) { line.scale[h] = w[item(0u, h, lane)]; }
   return line;
+}
+
+// rows of a block of wide ones, which share the loads of w, b and the partial sums
+const BLOCK = 16u;
+
+// mean, 1/σ, mean(g), mean(g·n) of a wide row
+fn wide_moments(row: u32, lane: u32) -> vec4f {
+  let moments = stats[row];
+  var sum_g = vec4f();
+  var sum_gn = vec4f();
+  for (var i = lane; i < params.items; i += LANES) {
+    let g = dy[row * params.items + i] * w[i];
+    sum_g += g;
+    sum_gn += g * norm_of(row, i, moments);
+  }
+  return vec4f(moments, vec2f(total(sum_g), total(sum_gn)) / f32(params.channels));
+}
+
+// The backward pass of a run of wide rows. The kernel takes what it gives: put(row, i, dx, y), y being the
+// norm once more, and gives shift_of(i), b where it wants that.
+fn wide_backward(run: u32, lane: u32) {
+  var moments: array<vec4f, BLOCK>;
+  for (var first = run * params.run; first < end_of(run); first += BLOCK) {
+    let end = min(first + BLOCK, end_of(run));
+    for (var row = first; row < end; row++) { moments[row - first] = wide_moments(row, lane); }
+    for (var i = lane; i < params.items; i += LANES) {
+      let at = run * params.items + i;
+      let scale = w[i];
+      let shift = shift_of(i);
+      let starts = first == run * params.run;
+      var sum_w = select(part_w[at], vec4f(), starts);
+      var sum_b = select(part_b[at], vec4f(), starts);
+      for (var row = first; row < end; row++) {
+        let m = moments[row - first];
+        let n = norm_of(row, i, m.xy);
+        let d = dy[row * params.items + i];
+        sum_w += d * n;
+        sum_b += d;
+        put(row, i, m.y * (d * scale - m.z - n * m.w), n * scale + shift);
+      }
+      part_w[at] = sum_w;
+      part_b[at] = sum_b;
+    }
+  }
 }

@@ -15,10 +15,10 @@ let sleeping = false;
  * Awaits a promise of the device without burning a core.
  *
  * Dawn for Node polls in a `setImmediate` loop while one of its promises is pending, which on a small machine
- * halves a software driver. Sleeping between the polls gives that core back. Sleeps grow with the time that is
- * waited, so short work is seen at once and long work costs no more than 2 ms at its end. As a poll still
- * takes time from the driver, and from all of its cores if one has to wait for another, there are few as long
- * as the latest wait of that habit took.
+ * halves a software driver. Sleeping between the polls gives that core back. Sleeps grow with the time that
+ * is waited, so short work is seen at once and long work costs no more than 2 ms at its end. As a poll still
+ * takes time from the driver, and from all of its cores if one has to wait for another, there are few for as
+ * long as the latest wait of that habit took.
  */
 export async function settled<T>(promise: Promise<T>, habit: Habit = { ms: 0 }): Promise<T> {
   const wait = { since: performance.now(), habit };

@@ -121,13 +121,13 @@ function backward(
   const { runs, channels } = panel.params;
   const parts = later
     ?? { part_w: empty([runs, channels], 'unused'), part_b: empty([runs, channels], 'unused') };
-  const buffers = { ...known, b, skip, dx, again, ...parts };
-  if (dbranch) {
-    const launch = { ...panel, params: { ...panel.params, ...rowsOf(terms!) } };
-    dispatch('residual_norm/backward_branch', { ...buffers, mask: terms!.mask!, dbranch }, launch);
-  } else {
-    dispatch('residual_norm/backward', buffers, { ...panel, params: { ...panel.params, ...NO_ROWS } });
-  }
+  const [mask, rows] = dbranch ? [terms!.mask!, rowsOf(terms!)] : [w, NO_ROWS];
+  // a kernel without a branch binds something there
+  const branch = dbranch ?? empty([4], 'unused');
+  const tuning = { ...panel.tuning, BRANCH: Number(dbranch !== null) };
+  dispatch('residual_norm/backward', { ...known, b, skip, dx, again, ...parts, mask, dbranch: branch }, {
+    ...panel, params: { ...panel.params, ...rows }, tuning,
+  });
 }
 
 const NO_ROWS = { x_rows: 0, residual_rows: 0, sample_rows: 0, masked: 0 };
