@@ -53,15 +53,17 @@ type Sizes = Readonly<Record<'groups' | 'rows' | 'columns' | 'runs', number>>;
 function reduce(x: Tensor, y: Tensor, sizes: Sizes): void {
   const { groups, rows, columns, runs } = sizes;
   const flops = groups * rows * columns;
+  const { width, tuning } = itemsFor(columns);
+  const params = { ...sizes, columns: columns / width };
   if (kernelForm(tracing('columnSums').gpu) === 'tile') {
-    const { width, tuning } = itemsFor(columns);
     dispatch('column_sums_tile/forward', { x, y }, {
-      workgroups: groups * runs * linesOf(columns), flops,
-      params: { ...sizes, columns: columns / width },
+      workgroups: groups * runs * linesOf(columns), flops, params,
       tuning: { ...tuning, LINE: Math.min(LINE_FLOATS, 2 ** Math.ceil(Math.log2(columns))) / width },
     });
   } else {
-    dispatch('column_sums/forward', { x, y }, { threads: groups * runs * columns, flops, params: sizes });
+    dispatch('column_sums/forward', { x, y }, {
+      threads: groups * runs * params.columns, flops, params, tuning,
+    });
   }
 }
 
