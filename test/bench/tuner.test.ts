@@ -24,8 +24,8 @@ const gpu = useGpu();
 
 test('tuneSite() times candidates that agree with the plain form, and names others', async () => {
   const sites = await sitesOf(async () => planOnly(gpu(), 'sums', () => {
-    const x = (rows: number): Tensor => lasting(gpu(), 'x', [rows, 40]);
-    for (const rows of [64, 63]) keep(columnSums(x(rows), 1, rows, 40, [40]));
+    const x = (rows: number): Tensor => lasting(gpu(), 'x', [rows, 160]);
+    for (const rows of [64, 63]) keep(columnSums(x(rows), 1, rows, 160, [160]));
   }));
   const [site, ...others] = sites.filter(({ family }) => family === 'column_sums/forward');
   expect(site).toMatchObject({ shape: '≤64', count: 2 });
