@@ -19,7 +19,8 @@ struct Params { rows: u32, channels: u32, items: u32, eps: f32, run: u32, runs: 
 @group(0) @binding(0) var<uniform> params: Params;
 
 // rows lie one after the other
-fn base_of(row: u32) -> u32 { return row * params.items; }
+struct Place { base: u32 }
+fn place_of(row: u32) -> Place { return Place(row * params.items); }
 fn source(base: u32, i: u32) -> u32 { return base + i; }
 
 @compute @workgroup_size(LANES)
@@ -73,13 +74,14 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
   }
   var line = line_of(lane);
   for (var row = run * params.run; row < end_of(run); row++) {
-    let means = means_of(&line, row, lane);
+    let place = place_of(row);
+    let means = means_of(&line, row, place.base, lane);
     for (var h = 0u; h < HELD; h++) {
-      dx[row * params.items + item(0u, h, lane)] = gradient(&line, h, row, means);
+      put(place, item(0u, h, lane), gradient(&line, h, means), vec4f());
     }
   }
   store_parts(&line, run, lane);
 }
 
 fn shift_of(i: u32) -> vec4f { return vec4f(); }
-fn put(row: u32, i: u32, gradient: vec4f, norm: vec4f) { dx[row * params.items + i] = gradient; }
+fn put(place: Place, i: u32, gradient: vec4f, norm: vec4f) { dx[place.base + i] = gradient; }

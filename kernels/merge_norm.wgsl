@@ -21,10 +21,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(10) var<storage, read_write> again: array<vec4f>;
 
-// of four neighbours the first: its place in x
-fn base_of(row: u32) -> u32 {
+// of four neighbours the first: its place in x · where the row begins
+struct Place { base: u32, start: u32 }
+fn place_of(row: u32) -> Place {
   let line = row / params.across;
-  return (2u * line * params.across + row - line * params.across) * 2u * params.quarter;
+  let base = (2u * line * params.across + row - line * params.across) * 2u * params.quarter;
+  return Place(base, row * params.items);
 }
 
 // quarters are (row, column) 00, 10, 01, 11; comparisons, as drivers on a CPU divide slowly
@@ -44,7 +46,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
   var affine = affine_of(lane);
   for (var row = run * params.run; row < end_of(run); row++) {
     let start = row * params.items;
-    let base = base_of(row);
+    let base = place_of(row).base;
     var held = Items();
     var values = vec4f();
     for (var c = 0u; c < chunks(); c++) {
@@ -90,17 +92,18 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
   var line = line_of(lane);
   var shift = affine_of(lane).b;
   for (var row = run * params.run; row < end_of(run); row++) {
-    let means = means_of(&line, row, lane);
+    let place = place_of(row);
+    let means = means_of(&line, row, place.base, lane);
     for (var h = 0u; h < HELD; h++) {
-      let d = gradient(&line, h, row, means);
-      put(row, item(0u, h, lane), d, line.n[h] * line.scale[h] + shift[h]);
+      let d = gradient(&line, h, means);
+      put(place, item(0u, h, lane), d, line.n[h] * line.scale[h] + shift[h]);
     }
   }
   store_parts(&line, run, lane);
 }
 
 fn shift_of(i: u32) -> vec4f { return b[i]; }
-fn put(row: u32, i: u32, gradient: vec4f, norm: vec4f) {
-  dx[source(base_of(row), i)] = gradient;
-  again[row * params.items + i] = norm;
+fn put(place: Place, i: u32, gradient: vec4f, norm: vec4f) {
+  dx[source(place.base, i)] = gradient;
+  again[place.start + i] = norm;
 }

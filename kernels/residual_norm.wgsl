@@ -36,7 +36,12 @@ fn factor_of(row: u32) -> f32 {
 }
 
 // rows lie one after the other
-fn base_of(row: u32) -> u32 { return row * params.items; }
+struct Place { base: u32, factor: f32 }
+fn place_of(row: u32) -> Place {
+  var place = Place(row * params.items, 1.0);
+  if (BRANCH == 1u) { place.factor = factor_of(row); }
+  return place;
+}
 fn source(base: u32, i: u32) -> u32 { return base + i; }
 
 @compute @workgroup_size(LANES)
@@ -95,20 +100,21 @@ fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec
   var line = line_of(lane);
   var shift = affine_of(lane).b;
   for (var row = run * params.run; row < end_of(run); row++) {
-    let means = means_of(&line, row, lane);
+    let place = place_of(row);
+    let means = means_of(&line, row, place.base, lane);
     for (var h = 0u; h < HELD; h++) {
-      let d = gradient(&line, h, row, means);
-      put(row, item(0u, h, lane), d, line.n[h] * line.scale[h] + shift[h]);
+      let d = gradient(&line, h, means);
+      put(place, item(0u, h, lane), d, line.n[h] * line.scale[h] + shift[h]);
     }
   }
   store_parts(&line, run, lane);
 }
 
 fn shift_of(i: u32) -> vec4f { return b[i]; }
-fn put(row: u32, i: u32, gradient: vec4f, norm: vec4f) {
-  let at = row * params.items + i;
+fn put(place: Place, i: u32, gradient: vec4f, norm: vec4f) {
+  let at = place.base + i;
   let sum = skip[at] + gradient;
   dx[at] = sum;
   again[at] = norm;
-  if (BRANCH == 1u) { dbranch[at] = factor_of(row) * sum; }
+  if (BRANCH == 1u) { dbranch[at] = place.factor * sum; }
 }

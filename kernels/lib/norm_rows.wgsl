@@ -5,7 +5,7 @@
 // WIDE = 0: a row has LANES · HELD items, held in registers, as w and b are · 1: rows are walked in chunks,
 // and read again in each pass; backward, block by block.
 //
-// The kernel says where a row lies in x: base_of(row), and its item i: source(base, i).
+// The kernel says where a row lies in x, its item i: source(base, i), and what else it wants of a row: Place.
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<vec4f>;
 @group(0) @binding(3) var<storage, read> b: array<vec4f>;
@@ -45,33 +45,33 @@ fn affine_of(lane: u32) -> Affine {
 struct Line { scale: Items, n: Items, d: Items, sum_w: Items, sum_b: Items }
 
 // n = (x − mean) / σ of an item
-fn norm_of(row: u32, i: u32, moments: vec2f) -> vec4f {
-  return (x[source(base_of(row), i)] - moments.x) * moments.y;
+fn norm_of(base: u32, i: u32, moments: vec2f) -> vec4f {
+  return (x[source(base, i)] - moments.x) * moments.y;
 }
 
-// mean(g), mean(g·n) of a row
-fn means_of(line: ptr<function, Line>, row: u32, lane: u32) -> vec2f {
+// mean(g), mean(g·n) and 1/σ of a row
+fn means_of(line: ptr<function, Line>, row: u32, base: u32, lane: u32) -> vec3f {
   let moments = stats[row];
   var sum_g = vec4f();
   var sum_gn = vec4f();
   for (var h = 0u; h < HELD; h++) {
     let i = item(0u, h, lane);
-    (*line).n[h] = norm_of(row, i, moments);
+    (*line).n[h] = norm_of(base, i, moments);
     (*line).d[h] = dy[row * params.items + i];
     let g = (*line).d[h] * (*line).scale[h];
     sum_g += g;
     sum_gn += g * (*line).n[h];
   }
-  return vec2f(total(sum_g), total(sum_gn)) / f32(params.channels);
+  return vec3f(vec2f(total(sum_g), total(sum_gn)) / f32(params.channels), moments.y);
 }
 
 // dx of an item; adds to the partial sums
-fn gradient(line: ptr<function, Line>, h: u32, row: u32, means: vec2f) -> vec4f {
+fn gradient(line: ptr<function, Line>, h: u32, means: vec3f) -> vec4f {
   let d = (*line).d[h];
   let n = (*line).n[h];
   (*line).sum_w[h] += d * n;
   (*line).sum_b[h] += d;
-  return stats[row].y * (d * (*line).scale[h] - means.x - n * means.y);
+  return means.z * (d * (*line).scale[h] - means.x - n * means.y);
 }
 
 fn store_parts(line: ptr<function, Line>, run: u32, lane: u32) {
@@ -92,25 +92,30 @@ fn line_of(lane: u32) -> Line {
 const BLOCK = 16u;
 
 // mean, 1/σ, mean(g), mean(g·n) of a wide row
-fn wide_moments(row: u32, lane: u32) -> vec4f {
+fn wide_moments(row: u32, base: u32, lane: u32) -> vec4f {
   let moments = stats[row];
   var sum_g = vec4f();
   var sum_gn = vec4f();
   for (var i = lane; i < params.items; i += LANES) {
     let g = dy[row * params.items + i] * w[i];
     sum_g += g;
-    sum_gn += g * norm_of(row, i, moments);
+    sum_gn += g * norm_of(base, i, moments);
   }
   return vec4f(moments, vec2f(total(sum_g), total(sum_gn)) / f32(params.channels));
 }
 
-// The backward pass of a run of wide rows. The kernel takes what it gives: put(row, i, dx, y), y being the
-// norm once more, and gives shift_of(i), b where it wants that.
+// The backward pass of a run of wide rows. The kernel takes what it gives: put(place, i, dx, y), y being the
+// norm once more, and gives place_of(row), which takes divisions, and shift_of(i), b where it wants that.
 fn wide_backward(run: u32, lane: u32) {
   var moments: array<vec4f, BLOCK>;
+  var places: array<Place, BLOCK>;
   for (var first = run * params.run; first < end_of(run); first += BLOCK) {
     let end = min(first + BLOCK, end_of(run));
-    for (var row = first; row < end; row++) { moments[row - first] = wide_moments(row, lane); }
+    for (var row = first; row < end; row++) {
+      let place = place_of(row);
+      places[row - first] = place;
+      moments[row - first] = wide_moments(row, place.base, lane);
+    }
     for (var i = lane; i < params.items; i += LANES) {
       let at = run * params.items + i;
       let scale = w[i];
@@ -120,11 +125,12 @@ fn wide_backward(run: u32, lane: u32) {
       var sum_b = select(part_b[at], vec4f(), starts);
       for (var row = first; row < end; row++) {
         let m = moments[row - first];
-        let n = norm_of(row, i, m.xy);
+        let place = places[row - first];
+        let n = norm_of(place.base, i, m.xy);
         let d = dy[row * params.items + i];
         sum_w += d * n;
         sum_b += d;
-        put(row, i, m.y * (d * scale - m.z - n * m.w), n * scale + shift);
+        put(place, i, m.y * (d * scale - m.z - n * m.w), n * scale + shift);
       }
       part_w[at] = sum_w;
       part_b[at] = sum_b;
