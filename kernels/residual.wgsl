@@ -22,24 +22,49 @@ struct Params { x_count: u32, y_count: u32, stream: u32, inner: u32, residual_st
 @group(0) @binding(5) var<storage, read> dy: array<Value>;
 @group(0) @binding(6) var<storage, read_write> dx: array<Value>;
 
-fn residual_of(i: u32) -> Value {
+// Which block of `length` items an item lies in, on a walk: drivers on a CPU divide vectors number by number, so
+// only the first item of one is divided for.
+struct Cursor { block: u32, start: u32 }
+
+fn cursor_at(i: u32, length: u32) -> Cursor {
+  let block = i / length;
+  return Cursor(block, block * length);
+}
+
+fn advance(at: ptr<function, Cursor>, i: u32, length: u32) {
+  while (i - (*at).start >= length) {
+    (*at).block += 1u;
+    (*at).start += length;
+  }
+}
+
+// `start` is where the copy of x begins that i lies in
+fn residual_of(i: u32, start: u32) -> Value {
   if (i >= params.residual_streams * params.stream) { return Value(0.0); }
-  return x[i % params.x_count];
+  return x[i - start];
 }
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(local_invocation_index) lane: u32) {
   let own = walk(wg, grid, lane, params.y_count);
-  for (var i = own.first; i < own.end; i += WG) { y[i] = residual_of(i) + branch[i]; }
+  var copy = cursor_at(own.first, params.x_count);
+  for (var i = own.first; i < own.end; i += WG) {
+    advance(&copy, i, params.x_count);
+    y[i] = residual_of(i, copy.start) + branch[i];
+  }
 }
 
 @compute @workgroup_size(WG)
 fn forward_masked(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
                   @builtin(local_invocation_index) lane: u32) {
   let own = walk(wg, grid, lane, params.y_count);
+  var copy = cursor_at(own.first, params.x_count);
+  var sample = cursor_at(own.first, params.inner);
   for (var i = own.first; i < own.end; i += WG) {
-    y[i] = residual_of(i) + mask[i / params.inner] * branch[i];
+    advance(&copy, i, params.x_count);
+    advance(&sample, i, params.inner);
+    y[i] = residual_of(i, copy.start) + mask[sample.block] * branch[i];
   }
 }
 
@@ -47,7 +72,11 @@ fn forward_masked(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) gri
 fn scale(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
          @builtin(local_invocation_index) lane: u32) {
   let own = walk(wg, grid, lane, params.y_count);
-  for (var i = own.first; i < own.end; i += WG) { y[i] = mask[i / params.inner] * branch[i]; }
+  var sample = cursor_at(own.first, params.inner);
+  for (var i = own.first; i < own.end; i += WG) {
+    advance(&sample, i, params.inner);
+    y[i] = mask[sample.block] * branch[i];
+  }
 }
 
 @compute @workgroup_size(WG)
