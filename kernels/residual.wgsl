@@ -22,8 +22,8 @@ struct Params { x_count: u32, y_count: u32, stream: u32, inner: u32, residual_st
 @group(0) @binding(5) var<storage, read> dy: array<Value>;
 @group(0) @binding(6) var<storage, read_write> dx: array<Value>;
 
-// Which block of `length` items an item lies in, on a walk: drivers on a CPU divide vectors number by number, so
-// only the first item of one is divided for.
+// Which block of `length` items an item lies in, on a walk: drivers on a CPU divide vectors number by number,
+// so only the first item of one is divided for.
 struct Cursor { block: u32, start: u32 }
 
 fn cursor_at(i: u32, length: u32) -> Cursor {
