@@ -9,7 +9,7 @@
 // dispatch  a workgroup per run of rows
 // tuning    LANES = the subgroup size · HELD, WIDE see lib/norm_rows: the op sets them by C
 // numerics  as layernorm; sums over the lanes by a tree of shuffles
-// uses      lib/index lib/norm_rows
+// uses      lib/index lib/norm_rows lib/norm_wide
 enable subgroups;
 const LANES = 8u;               // tune: 8
 const HELD = 3u;                // tune: 1 2 3 4 5 6
@@ -67,20 +67,7 @@ fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3
 @compute @workgroup_size(LANES)
 fn backward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
             @builtin(subgroup_invocation_id) lane: u32) {
-  let run = flat_group(wg, grid);
-  if (WIDE == 1u) {
-    wide_backward(run, lane);
-    return;
-  }
-  var line = line_of(lane);
-  for (var row = run * params.run; row < end_of(run); row++) {
-    let place = place_of(row);
-    let means = means_of(&line, row, place.base, lane);
-    for (var h = 0u; h < HELD; h++) {
-      put(place, item(0u, h, lane), gradient(&line, h, means), vec4f());
-    }
-  }
-  store_parts(&line, run, lane);
+  norm_backward(flat_group(wg, grid), lane);
 }
 
 fn shift_of(i: u32) -> vec4f { return vec4f(); }

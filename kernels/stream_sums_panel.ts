@@ -6,7 +6,7 @@
 // dy [1 + TASKS, m, n], the shared stream first; dp and bt begin with the first task's branch, all of them of
 // RANK. Lanes span columns, and add up at the end of a row; rows of bt lie in a panel, DEPTH columns of it.
 // `kernels/mtlora_linear.wgsl` and `kernels/matmul.wgsl` are the plain forms that this agrees with.
-import { apart, lines, range } from './unroll.ts';
+import { apart, lines, overLanes, range } from './unroll.ts';
 
 export type StreamSums = {
   /** Lanes of a subgroup; at least TASKS · RANK / 4. */
@@ -35,11 +35,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bt: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> total: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> dp: array<vec4f>;
-fn sum_of(v: vec4f) -> vec4f {
-  var sum = v;
-${lines(Math.log2(lanes), (i) => `  sum += subgroupShuffleXor(sum, ${2 ** i}u);`)}
-  return sum;
-}
+${overLanes(lanes, 'sum_of', 'vec4f', (a, b) => `${a} + ${b}`)}
 @compute @workgroup_size(${lanes})
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {

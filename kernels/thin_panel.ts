@@ -7,7 +7,7 @@
 // Thin columns: lanes span k, and add up at the end of a row. b lies in a panel, DEPTH k-values of it.
 // Thin rows: lanes span columns and keep all sums of theirs; a lane loads a row of a, and hands it to all.
 // `kernels/matmul.wgsl` is the plain form that both agree with.
-import { apart, lines, range } from './unroll.ts';
+import { apart, lines, overLanes, range } from './unroll.ts';
 
 export type ThinForm = {
   /** Lanes of a subgroup. */
@@ -43,11 +43,7 @@ fn put(at: u32, value: vec4f, add: bool) {
   if (add) { sum += y[at >> 2u]; }
   y[at >> 2u] = sum;
 }
-fn sum_of(v: vec4f) -> vec4f {
-  var sum = v;
-${lines(Math.log2(lanes), (i) => `  sum += subgroupShuffleXor(sum, ${2 ** i}u);`)}
-  return sum;
-}
+${overLanes(lanes, 'sum_of', 'vec4f', (a, b) => `${a} + ${b}`)}
 @compute @workgroup_size(${lanes})
 fn forward(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u,
            @builtin(subgroup_invocation_id) lane: u32) {

@@ -11,7 +11,7 @@
 // a run-time zero in their bounds; later they are touched at constant indices only, so that the compiler
 // folds that into vector instructions. A broadcast hands a lane's value to all.
 import { readFileSync } from 'node:fs';
-import { apart, lines, range } from './unroll.ts';
+import { apart, lines, overLanes, range } from './unroll.ts';
 
 export type AttentionPanel = {
   /** Lanes of a subgroup. */
@@ -53,16 +53,8 @@ fn q_at(token: u32, head: u32) -> u32 { return y_at(3u * token, head); }
 fn k_at(token: u32, head: u32) -> u32 { return y_at(3u * token + 1u, head); }
 fn v_at(token: u32, head: u32) -> u32 { return y_at(3u * token + 2u, head); }
 fn key_of(lane: u32, c: u32) -> u32 { return min(lane + c * LANES, AREA - 1u); }
-fn sum_of(v: f32) -> f32 {
-  var sum = v;
-${tree(form, (step) => `  sum += subgroupShuffleXor(sum, ${step}u);`)}
-  return sum;
-}
-fn max_of(v: f32) -> f32 {
-  var most = v;
-${tree(form, (step) => `  most = max(most, subgroupShuffleXor(most, ${step}u));`)}
-  return most;
-}
+${overLanes(lanes, 'sum_of', 'f32', (a, b) => `${a} + ${b}`)}
+${overLanes(lanes, 'max_of', 'f32', (a, b) => `max(${a}, ${b})`)}
 ${forward(form)}
 ${backward(form)}`;
 }
@@ -140,10 +132,6 @@ ${lines(quads, (q) => `      dqkv[v_at(token, head) + ${q}u * LANES + lane] = dv
 
 const keysOf = ({ lanes, side }: AttentionPanel): number => Math.ceil(side * side / lanes);
 const quadsOf = ({ lanes, headDim }: AttentionPanel): number => headDim / 4 / lanes;
-
-function tree({ lanes }: AttentionPanel, step: (by: number) => string): string {
-  return range(Math.log2(lanes)).map((i) => step(2 ** i)).join('\n');
-}
 
 // an entry point that does `body` for each window of its run, by panels of so many vec4 each: declared
 // outside of the loop, as Dawn clears what is declared in one only once

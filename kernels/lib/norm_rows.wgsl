@@ -42,7 +42,7 @@ fn affine_of(lane: u32) -> Affine {
 }
 
 // a lane's items of a row, and of the partial sums
-struct Line { scale: Items, n: Items, d: Items, sum_w: Items, sum_b: Items }
+struct Line { scale: Items, shift: Items, n: Items, d: Items, sum_w: Items, sum_b: Items }
 
 // n = (x − mean) / σ of an item
 fn norm_of(base: u32, i: u32, moments: vec2f) -> vec4f {
@@ -84,56 +84,28 @@ fn store_parts(line: ptr<function, Line>, run: u32, lane: u32) {
 
 fn line_of(lane: u32) -> Line {
   var line = Line();
-  for (var h = 0u; h < HELD; h++) { line.scale[h] = w[item(0u, h, lane)]; }
+  for (var h = 0u; h < HELD; h++) {
+    line.scale[h] = w[item(0u, h, lane)];
+    line.shift[h] = shift_of(item(0u, h, lane));
+  }
   return line;
 }
 
-// rows of a block of wide ones, which share the loads of w, b and the partial sums
-const BLOCK = 16u;
-
-// mean, 1/σ, mean(g), mean(g·n) of a wide row
-fn wide_moments(row: u32, base: u32, lane: u32) -> vec4f {
-  let moments = stats[row];
-  var sum_g = vec4f();
-  var sum_gn = vec4f();
-  for (var i = lane; i < params.items; i += LANES) {
-    let g = dy[row * params.items + i] * w[i];
-    sum_g += g;
-    sum_gn += g * norm_of(base, i, moments);
+// The backward pass of a run of rows. The kernel takes what it gives: put(place, i, dx, y), y being the norm
+// once more, and gives place_of(row), which takes divisions, and shift_of(i), b where it wants that.
+fn norm_backward(run: u32, lane: u32) {
+  if (WIDE == 1u) {
+    wide_backward(run, lane);
+    return;
   }
-  return vec4f(moments, vec2f(total(sum_g), total(sum_gn)) / f32(params.channels));
-}
-
-// The backward pass of a run of wide rows. The kernel takes what it gives: put(place, i, dx, y), y being the
-// norm once more, and gives place_of(row), which takes divisions, and shift_of(i), b where it wants that.
-fn wide_backward(run: u32, lane: u32) {
-  var moments: array<vec4f, BLOCK>;
-  var places: array<Place, BLOCK>;
-  for (var first = run * params.run; first < end_of(run); first += BLOCK) {
-    let end = min(first + BLOCK, end_of(run));
-    for (var row = first; row < end; row++) {
-      let place = place_of(row);
-      places[row - first] = place;
-      moments[row - first] = wide_moments(row, place.base, lane);
-    }
-    for (var i = lane; i < params.items; i += LANES) {
-      let at = run * params.items + i;
-      let scale = w[i];
-      let shift = shift_of(i);
-      let starts = first == run * params.run;
-      var sum_w = select(part_w[at], vec4f(), starts);
-      var sum_b = select(part_b[at], vec4f(), starts);
-      for (var row = first; row < end; row++) {
-        let m = moments[row - first];
-        let place = places[row - first];
-        let n = norm_of(place.base, i, m.xy);
-        let d = dy[row * params.items + i];
-        sum_w += d * n;
-        sum_b += d;
-        put(place, i, m.y * (d * scale - m.z - n * m.w), n * scale + shift);
-      }
-      part_w[at] = sum_w;
-      part_b[at] = sum_b;
+  var line = line_of(lane);
+  for (var row = run * params.run; row < end_of(run); row++) {
+    let place = place_of(row);
+    let means = means_of(&line, row, place.base, lane);
+    for (var h = 0u; h < HELD; h++) {
+      let d = gradient(&line, h, means);
+      put(place, item(0u, h, lane), d, line.n[h] * line.scale[h] + line.shift[h]);
     }
   }
+  store_parts(&line, run, lane);
 }

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { gradcheck } from '../../src/autograd/gradcheck.ts';
-import { lasting, release, type Tensor } from '../../src/autograd/tensor.ts';
+import { backward } from '../../src/autograd/tape.ts';
+import { empty, lasting, release, trainable, type Tensor } from '../../src/autograd/tensor.ts';
+import { keep, trace } from '../../src/gpu/program.ts';
 import { withKernelForm, type KernelForm } from '../../src/ops/kernel_form.ts';
 import { mtloraLinear, type MtloraOptions } from '../../src/ops/mtlora_linear.ts';
 import { useGpu } from '../support/gpu.ts';
@@ -117,3 +119,24 @@ test('mtloraLinear() refuses a number of streams that is neither 1 nor that of i
     return mtloraLinear(x!, null, weights, { ranks: [1, 1, 1], scales: [1, 1, 1] });
   }, () => new Float64Array(1), [[2, 3, 4], [5, 4], [3, 4], [3, 5]]))
     .rejects.toThrow('mtloraLinear: x must have 1 or 3 streams, got 2'));
+
+test.each([
+  { ranks: [8, 4, 4], scales: [4, 2, 2], n: 96, once: true },
+  { ranks: [8, 4], scales: [4, 2], n: 96, once: true },
+  { ranks: [8], scales: [4], n: 96, once: false },                   // no stream but the shared one
+  { ranks: [8, 4, 8], scales: [4, 2, 2], n: 96, once: false },
+  { ranks: [8, 4, 4], scales: [4, 2, 1], n: 96, once: false },
+  { ranks: [8, 4, 4], scales: [4, 2, 2], n: 98, once: false },
+])('mtloraLinear() of $ranks by $scales to $n reads dy once for sum and products: $once', (each) => {
+  const { ranks, n, once } = each;
+  const rank = ranks.reduce((a, b) => a + b);
+  const paths = withKernelForm('panel', () => trace(gpu(), 'layer', () => {
+    const given = (shape: number[]): Tensor => trainable(empty(shape));
+    const [x, w] = [given([ranks.length, 40, 64]), empty([n, 64])];
+    const [a, bt] = [given([rank, 64]), given([rank, n])];
+    const y = mtloraLinear(x, null, { w, a, bt, bias: null }, each);
+    const found = backward([[y, empty(y.shape)]]);
+    keep(...[x, a, bt].map((tensor) => found.get(tensor)!));
+  }).program.dispatches.map(({ path }) => path));
+  expect(paths.some((path) => path.includes('stream_sums_panel'))).toBe(once);
+});
