@@ -76,7 +76,8 @@ async function inspectAll(
     const task: Task = { spec, ids: ids.filter((__, i) => i % count === first) };
     return { first, worker: new Worker(path, { workerData: task }) };
   });
-  const stop = (): void => { for (const { worker } of workers) void worker.terminate(); };
+  // after its sample: Node may crash where a thread is terminated as it begins to inflate
+  const stop = (): void => { for (const { worker } of workers) worker.postMessage(null); };
   signal?.addEventListener('abort', stop);
   try {
     await Promise.all(workers.map(({ first, worker }) => new Promise<void>((resolve, reject) => {

@@ -44,6 +44,7 @@ export class WorkerDecoders implements Decoders {
   readonly #load: Map<Worker, number>;
   readonly #waiting: Waiting[] = [];
   readonly #running = new Map<number, Running>();
+  readonly #ended: Promise<unknown>;
   #nextId = 0;
   #stopped: Error | null = null;
 
@@ -51,6 +52,8 @@ export class WorkerDecoders implements Decoders {
     const path = new URL(`./loader_worker${extname(import.meta.url)}`, import.meta.url);
     const workers = Array.from({ length: count }, () => new Worker(path, { workerData: decoding }));
     this.#load = new Map(workers.map((worker) => [worker, 0]));
+    this.#ended = Promise.all(workers.map((worker) =>
+      new Promise((resolve) => worker.once('exit', resolve))));
     for (const worker of workers) {
       worker.on('message', (reply: Reply) => this.#take(reply));
       worker.on('error', (error) =>
@@ -69,7 +72,9 @@ export class WorkerDecoders implements Decoders {
 
   async close(): Promise<void> {
     this.#stop(new Error('The data loader is closed'));
-    await Promise.all([...this.#load.keys()].map((worker) => worker.terminate()));
+    // they end what they have begun: Node may crash where a thread is terminated as it begins to inflate
+    for (const worker of this.#load.keys()) worker.postMessage(null);
+    await this.#ended;
   }
 
   #handOut(): void {

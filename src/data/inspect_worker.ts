@@ -8,6 +8,10 @@ export type Task = { readonly spec: DatasetSpec; readonly ids: readonly string[]
 export type Found = { readonly at: number; readonly facts: SampleFacts };
 
 const { spec, ids } = workerData as Task;
+let stopped = false;
+parentPort!.once('message', () => { stopped = true; });
+parentPort!.unref();
 for (const [at, id] of ids.entries()) {
+  if (stopped) break;
   parentPort!.postMessage({ at, facts: await inspectSample(spec, id) } satisfies Found);
 }

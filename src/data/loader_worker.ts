@@ -10,8 +10,10 @@ export type Reply = { readonly id: number } & (
   | { readonly path: string; readonly problem: string }
   | { readonly error: unknown });
 
-parentPort!.on('message', async ({ id, job }: Request) => {
-  parentPort!.postMessage(await answer(id, job));
+// null ends the thread, once it has done what it began
+parentPort!.on('message', async (request: Request | null) => {
+  if (request) parentPort!.postMessage(await answer(request.id, request.job));
+  else parentPort!.close();
 });
 
 async function answer(id: number, job: Job): Promise<Reply> {

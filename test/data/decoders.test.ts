@@ -47,3 +47,12 @@ test('run() of WorkerDecoders rejects once they are closed', async () => {
   await running;
   await expect(decoders.run(JOB)).rejects.toThrow('The data loader is closed');
 });
+
+test('close() of WorkerDecoders lets a worker end what it has begun', async () => {
+  const slot = new SharedArrayBuffer(4 * 4 * 64);
+  const decoders = new WorkerDecoders(1, decoding('2008_000001', [slot]));
+  const running = expect(decoders.run(JOB)).rejects.toThrow('The data loader is closed');
+  await decoders.close();
+  await running;
+  expect(new Set(new Uint8Array(slot, 3 * 64))).toEqual(new Set([0, 1]));
+});
